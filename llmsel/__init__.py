@@ -1,0 +1,1 @@
+"""llmsel: find the best LLM for your queries with as few judgements as possible."""
