@@ -1,0 +1,186 @@
+"""The two-parameter belief about which model is best: prior, update, expected entropy.
+
+LLM Selector (arXiv 2510.09418), equations 2-5; DESIGN.md section 2. Realizations are an array
+axis everywhere, so one selection step for R realizations is a matrix product; the interactive
+case is R = 1 of the same code.
+
+Weights are kept as logarithms relative to the leading model (the leader has 0). Thousands of
+updates then neither underflow nor lose the ranking, and the entropy of an almost certain belief
+is a sum of positive terms instead of a difference of nearly equal ones, so it keeps its relative
+precision however small it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+from llmsel.errors import InputError
+from llmsel.pool import MISSING
+
+
+@dataclasses.dataclass(frozen=True)
+class Belief:
+    """The two-parameter model of the outcomes of the best model.
+
+    Parameters
+    ----------
+    eps_loss: probability that the best model loses against the baseline on a query.
+    eps_draw: probability of a draw; a win has ``1 - eps_loss - eps_draw``.
+
+    Raises
+    ------
+    InputError: the three probabilities are not all above 0 and below 1.
+    """
+
+    eps_loss: float = 0.2
+    eps_draw: float = 0.4
+
+    def __post_init__(self) -> None:
+        """Refuse parameters outside the open simplex: a zero would rule a model out for good."""
+        inside = self.eps_loss > 0 and self.eps_draw > 0 and self.eps_loss + self.eps_draw < 1
+        if not inside:
+            raise InputError(
+                f"eps_loss={self.eps_loss}, eps_draw={self.eps_draw} lie outside the simplex: "
+                "both must be above 0 and their sum below 1."
+            )
+
+    def likelihood(self, outcomes: np.ndarray) -> np.ndarray:
+        """P(outcome of j | j is best) for int8 outcomes of any shape; float64, same shape.
+
+        A missing outcome counts 1/3. The two-parameter model treats the outcomes of all models
+        but the best as uniform over loss, draw and win; marginalising the unknown cell leaves
+        exactly that factor, so a model neither gains nor loses by not being judged.
+        """
+        table = np.array([self.eps_loss, self.eps_draw, 1 - self.eps_loss - self.eps_draw, 1 / 3])
+        return table[np.where(outcomes == MISSING, 2, outcomes) + 1]
+
+    def prior(self, realizations: int, models: int) -> np.ndarray:
+        """Uniform log-weights: float64 zeros of shape ``(R, M)``."""
+        return np.zeros((realizations, models))
+
+    def update(self, log_weights: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
+        """Bayes' rule after one annotated row per realization (equation 3).
+
+        Parameters
+        ----------
+        log_weights: float64, shape ``(R, M)``, leader at 0.
+        outcomes: int8, shape ``(R, M)``.
+
+        Returns
+        -------
+        New log-weights, leader at 0.
+        """
+        updated = log_weights + np.log(self.likelihood(outcomes))
+        return updated - updated.max(axis=-1, keepdims=True)
+
+
+def posterior(log_weights: np.ndarray) -> np.ndarray:
+    """P(model is best), shape ``(R, M)``: rows sum to 1."""
+    weights = np.exp(log_weights - log_weights.max(axis=-1, keepdims=True))
+    return weights / weights.sum(axis=-1, keepdims=True)
+
+
+def entropy(log_weights: np.ndarray) -> np.ndarray:
+    """Entropy in nats of the belief, shape ``(R,)``; relative precision near 0."""
+    log_weights = log_weights - log_weights.max(axis=-1, keepdims=True)
+    leader = log_weights.argmax(axis=-1)
+    rest = np.exp(log_weights)
+    np.put_along_axis(rest, leader[:, None], 0.0, axis=-1)
+    total = rest.sum(axis=-1)
+    return np.log1p(total) - (rest * log_weights).sum(axis=-1) / (1 + total)
+
+
+class ExpectedEntropy:
+    """Expected entropy of the belief after each query, guessed by the weak judges (equation 5).
+
+    With ``p_j = w_j e_j``, where ``w`` are the weights and ``e_j`` the likelihood of judge k's
+    vote for model j, and ``Z = sum p_j``, the entropy after the vote is
+    ``log Z - (1/Z) sum p_j log p_j``. Taken relative to the leader l (``w_l = 1``):
+    ``x = sum_{j != l} p_j / e_l`` and
+    ``H = log(1 + x) + (x log e_l - sum_{j != l} p_j log p_j / e_l) / (1 + x)``.
+    Both sums are linear in functions of the vote, hence matrix products over all queries,
+    judges and realizations at once.
+
+    Parameters
+    ----------
+    belief: the likelihood of each vote.
+    votes: int8, shape ``(n, M, z)``; may be memory-mapped.
+    memory: bytes that the tables and the working arrays may take; a pool that needs more is
+        gone through in blocks of queries whose tables are made anew at every step.
+    """
+
+    # a block of working arrays that stays in the processor's cache while it is worked on
+    CACHE = 2**20
+
+    def __init__(self, belief: Belief, votes: np.ndarray, memory: int = 2**30) -> None:
+        """Make the likelihood tables, if they fit into a quarter of the memory."""
+        self.belief = belief
+        self.votes = votes
+        self.memory = memory
+        self._tables: list[tuple[np.ndarray, ...]] | None = None
+        self._rows = 0
+
+    def __call__(self, log_weights: np.ndarray) -> np.ndarray:
+        """Score every query for every realization.
+
+        Parameters
+        ----------
+        log_weights: float64, shape ``(R, M)``, leader at 0.
+
+        Returns
+        -------
+        float64, shape ``(R, n)``: nats, averaged over the judges with equal weight.
+        """
+        realizations, _ = log_weights.shape
+        n, _, judges = self.votes.shape
+        leader = log_weights.argmax(axis=1)
+        weights = np.exp(log_weights)
+        weights[np.arange(realizations), leader] = 0.0
+        both = np.concatenate([weights, weights * log_weights])
+        result = np.empty((realizations, n))
+        start = 0
+        for likelihood, surprise, inverse, log_likelihood in self._blocks(realizations):
+            width = likelihood.shape[1] // judges
+            product = both @ likelihood
+            x, y = product[:realizations], product[realizations:]
+            y += weights @ surprise
+            scale = inverse[leader]
+            x *= scale
+            y *= scale
+            np.multiply(x, log_likelihood[leader], out=scale)
+            scale -= y
+            np.log1p(x, out=y)
+            x += 1
+            scale /= x
+            y += scale
+            # judges are the outer axis of a block's columns: adding them up is contiguous
+            y.reshape(realizations, judges, width).sum(axis=1, out=result[:, start : start + width])
+            start += width
+        result /= judges
+        return result
+
+    def _blocks(self, realizations: int) -> Iterator[tuple[np.ndarray, ...]]:
+        """Yield per block of queries the tables e, e log e, 1/e, log e of shape (M, z * q)."""
+        n, models, judges = self.votes.shape
+        if self._tables is None or self._rows != realizations:
+            per_query = judges * max(realizations, 1) * 8 * 4
+            cached = max(1, self.CACHE // per_query)
+            if 4 * 8 * n * models * judges <= self.memory // 4:
+                self._rows = realizations
+                self._tables = [self._table(i, min(i + cached, n)) for i in range(0, n, cached)]
+            else:
+                limit = max(1, self.memory // (8 * judges * (4 * models + 4 * realizations)))
+                for i in range(0, n, limit):
+                    yield self._table(i, min(i + limit, n))
+                return
+        yield from self._tables
+
+    def _table(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
+        votes = np.asarray(self.votes[start:stop])  # (q, M, z)
+        likelihood = self.belief.likelihood(votes.transpose(1, 2, 0))
+        likelihood = np.ascontiguousarray(likelihood.reshape(votes.shape[1], -1))
+        log_likelihood = np.log(likelihood)
+        return likelihood, likelihood * log_likelihood, 1 / likelihood, log_likelihood
