@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,7 +77,7 @@ def run(
     pool_size: int | None = None,
     budget: int | None = None,
     seed: int = 0,
-    jobs: int = -1,
+    jobs: int | None = None,
     checkpoint: str | Path | None = None,
 ) -> Result:
     """Run strategies on the same random pools.
@@ -89,7 +90,8 @@ def run(
     pool_size: queries per pool; None takes ``min(400, n)``.
     budget: annotations per realization; None takes the whole pool.
     seed: any realization can be re-run alone from it.
-    jobs: parallel processes; -1 takes all cores. Runs on whatever joblib backend is active.
+    jobs: parallel processes; None takes ``LLMSEL_JOBS`` from the environment, or all cores.
+        They run on whatever joblib backend is active (see `joblib.parallel_config`).
     checkpoint: a folder; finished realizations are kept there, an interrupted run continues,
         and a finished run clears up after itself.
 
@@ -136,6 +138,7 @@ def run(
         folder.mkdir(parents=True, exist_ok=True)
     tasks = [(k, start) for k in range(len(todo)) for start in range(0, realizations, LOCKSTEP)]
     chosen = {name: np.empty((realizations, budget), dtype=np.int32) for name in names}
+    jobs = int(os.environ.get("LLMSEL_JOBS", -1)) if jobs is None else jobs
     work = joblib.Parallel(
         n_jobs=min(joblib.effective_n_jobs(jobs), len(tasks)), return_as="generator"
     )(

@@ -111,7 +111,7 @@ def curves(result: Result, scores: Scores | None = None) -> pd.DataFrame:
                 frames.append(
                     pd.DataFrame(
                         {
-                            "benchmark": label(result.parameters),
+                            "benchmark": shown_name(result.parameters),
                             "strategy": strategy,
                             "metric": name,
                             "budget": budgets,
@@ -124,7 +124,7 @@ def curves(result: Result, scores: Scores | None = None) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def label(parameters: Mapping[str, Any]) -> str:
+def shown_name(parameters: Mapping[str, Any]) -> str:
     """Name of a benchmark in tables and figures; simulated data always says so."""
     return f"{parameters['benchmark']}{' (simulated)' if parameters['simulated'] else ''}"
 

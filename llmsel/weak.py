@@ -12,24 +12,18 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import pooch
 
 from llmsel.errors import InputError, unknown
+from llmsel.paths import cache_dir
 from llmsel.pool import Pool
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
 VARIANTS = ("mean_probability", "mean_log_probability", "add_one")
 DIGITS = 12  # scores are compared after rounding, so that summation order cannot flip a vote
 FORMAT = 1  # change it when the votes of an unchanged input change
-
-
-def cache_dir() -> Path:
-    """Folder for downloads and computed votes: ``LLMSEL_CACHE``, or the user's cache folder."""
-    return Path(os.environ.get("LLMSEL_CACHE") or pooch.os_cache("llmsel"))
 
 
 def add_votes(

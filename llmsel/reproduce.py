@@ -1,0 +1,241 @@
+"""Run the notebooks through papermill: one with other parameters, or the whole batch.
+
+`notebooks/reproduce.toml` lists the runs. A run is up to date, and skipped, while its rendered
+notebook carries the key of what would be run now: the notebook's cells, the parameters, the
+package version and the data. The key is written last, so a run that was killed is run again and
+finished ones are not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import joblib
+import nbformat
+import papermill
+from tqdm.auto import tqdm
+
+import llmsel
+from llmsel.errors import InputError, unknown
+from llmsel.paths import NOTEBOOKS, RENDERED, ROOT
+from llmsel.pool import read_text
+
+BATCH = NOTEBOOKS / "reproduce.toml"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """One notebook with its parameters.
+
+    Parameters
+    ----------
+    name: of the run and of its rendered notebook.
+    notebook: file name in ``notebooks/`` without ``.ipynb``.
+    parameters: passed to papermill; unknown ones are refused.
+    outputs: files it makes, relative to the checkout; a missing one makes the run outdated.
+    data: names of the benchmarks it reads.
+    show: an efficiency table among the outputs, printed to the terminal after the run.
+    """
+
+    name: str
+    notebook: str
+    parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    data: tuple[str, ...] = ()
+    show: str | None = None
+
+    @property
+    def source(self) -> Path:
+        """The notebook that is run."""
+        return NOTEBOOKS / f"{self.notebook}.ipynb"
+
+    @property
+    def rendered(self) -> Path:
+        """The notebook that the run writes."""
+        return RENDERED / f"{self.name}.ipynb"
+
+
+def batch(path: Path = BATCH) -> dict[str, Run]:
+    """Read the list of runs.
+
+    Raises
+    ------
+    InputError: a field that does not exist, or a name used twice.
+    """
+    runs: dict[str, Run] = {}
+    fields = [f.name for f in dataclasses.fields(Run)]
+    for entry in tomllib.loads(read_text(path)).get("run", []):
+        for field in entry:
+            if field not in fields:
+                raise unknown(f"field in {path.name}", field, fields)
+        values: dict[str, Any] = {
+            k: tuple(v) if isinstance(v, list) else v for k, v in entry.items()
+        }
+        run = Run(**values)
+        if run.name in runs:
+            raise InputError(f"{path.name} lists the run '{run.name}' twice; rename one.")
+        runs[run.name] = run
+    return runs
+
+
+def check(run: Run) -> None:
+    """Refuse a notebook that does not exist and parameters that it does not have.
+
+    papermill itself only warns about an unknown parameter, and the run would silently use the
+    default.
+
+    Raises
+    ------
+    InputError: naming the nearest notebook or parameter.
+    """
+    if not run.source.exists():
+        raise unknown("notebook", run.notebook, sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
+    known = papermill.inspect_notebook(str(run.source))
+    for name in run.parameters:
+        if name not in known:
+            raise unknown(f"parameter of {run.notebook}.ipynb", name, known)
+
+
+def key(run: Run) -> str:
+    """Hash of all that the rendered notebook depends on."""
+    notebook = nbformat.read(run.source, as_version=4)
+    cells = [[cell.cell_type, cell.source] for cell in notebook.cells]
+    data = {name: _fingerprint(name) for name in run.data}
+    text = json.dumps([cells, dict(run.parameters), llmsel.__version__, data], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _fingerprint(benchmark: str) -> str:
+    from llmsel import datasets  # heavy: reads the benchmark's files
+
+    return datasets.load(benchmark).content_hash
+
+
+def up_to_date(run: Run) -> bool:
+    """Tell whether the rendered notebook and all outputs are what this run would make now."""
+    if not run.rendered.exists() or not all((ROOT / path).exists() for path in run.outputs):
+        return False
+    try:
+        metadata = json.loads(run.rendered.read_text(encoding="utf-8"))["metadata"]
+    except (ValueError, KeyError):
+        return False
+    return metadata.get("llmsel", {}).get("key") == key(run)
+
+
+def execute(run: Run, progress: bool = True) -> Path:
+    """Run one notebook through papermill; return the rendered notebook.
+
+    Raises
+    ------
+    InputError: unknown notebook or parameter.
+    papermill.PapermillExecutionError: a cell failed; the rendered notebook shows where.
+    """
+    check(run)
+    RENDERED.mkdir(exist_ok=True)
+    here = Path.cwd()
+    os.chdir(ROOT)  # relative paths keep this machine's folders out of the rendered notebook
+    try:
+        part = run.rendered.relative_to(ROOT).with_suffix(".part.ipynb")
+        papermill.execute_notebook(
+            str(run.source.relative_to(ROOT)),
+            str(part),
+            parameters=dict(run.parameters),
+            kernel_name="python3",
+            cwd=str(NOTEBOOKS),
+            progress_bar={"desc": run.name} if progress else False,
+        )
+        notebook = nbformat.read(part, as_version=4)
+        for cell in notebook.cells:  # times differ in every run and say nothing
+            cell.metadata.pop("execution", None)
+            cell.metadata.pop("papermill", None)
+        notebook.metadata.pop("papermill", None)
+        notebook.metadata["llmsel"] = {"key": key(run), "parameters": dict(run.parameters)}
+        nbformat.write(notebook, part)
+        part.replace(run.rendered)
+    finally:
+        os.chdir(here)
+    return run.rendered
+
+
+def execute_all(
+    runs: Sequence[Run],
+    workers: int = 1,
+    force: bool = False,
+    backend: str | None = None,
+    address: str | None = None,
+) -> list[Run]:
+    """Run a batch, skipping what is up to date.
+
+    Parameters
+    ----------
+    runs: what to run.
+    workers: notebooks at a time, each in a process of its own. With one, a notebook spreads its
+        realizations over all cores; with more, each notebook keeps to one core.
+    force: run what is up to date too.
+    backend: a joblib backend: None (loky, this machine), ``dask`` or ``ray``.
+    address: of the cluster's scheduler.
+
+    Returns
+    -------
+    The runs that were executed.
+
+    Raises
+    ------
+    InputError: an unknown notebook, parameter or backend, before anything is run.
+    """
+    for run in runs:
+        check(run)
+    todo = [run for run in runs if force or not up_to_date(run)]
+    with cluster(backend, address):
+        if workers == 1:
+            for run in todo:
+                execute(run)
+        elif todo:
+            work = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(
+                joblib.delayed(_alone)(run) for run in todo
+            )
+            for _ in tqdm(work, total=len(todo), desc="notebooks"):
+                pass
+    return todo
+
+
+def _alone(run: Run) -> None:
+    os.environ.update(LLMSEL_JOBS="1", OPENBLAS_NUM_THREADS="1")
+    execute(run, progress=False)
+
+
+def cluster(backend: str | None, address: str | None) -> Any:
+    """Context in which joblib runs on a cluster; realizations and notebooks go through it.
+
+    Raises
+    ------
+    InputError: an unknown backend, or its package is not installed.
+    """
+    if backend in (None, "loky"):
+        return joblib.parallel_config(backend="loky")
+    try:
+        if backend == "dask":
+            from dask.distributed import Client
+
+            client = Client(address) if address else Client()
+            return joblib.parallel_config(backend="dask", client=client)
+        if backend == "ray":
+            import ray
+            from ray.util.joblib import register_ray
+
+            ray.init(address=address)
+            register_ray()
+            return joblib.parallel_config(backend="ray")
+    except ImportError as error:
+        raise InputError(
+            f"backend '{backend}' needs a package that is not installed ({error.name}); "
+            f"pip install '{ {'dask': 'dask[distributed]', 'ray': 'ray'}[backend] }'."
+        ) from error
+    raise unknown("backend", str(backend), ("loky", "dask", "ray"))
