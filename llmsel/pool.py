@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
@@ -169,7 +170,7 @@ class Pool:
             with np.load(path, allow_pickle=False) as stored:
                 header = json.loads(stored["header"].tobytes().decode("utf-8"))
                 arrays = {k: stored[k] for k in ("votes", "outcomes") if k in stored}
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
             raise InputError(
                 f"'{path}' is not a pool file or is damaged ({error}); write it again with "
                 "Pool.save(path)."
@@ -401,7 +402,9 @@ class Pool:
             try:
                 array = array.astype(float)
             except (TypeError, ValueError) as error:
-                raise InputError(f"a {what} is not a number ({error}); use -1, 0 or 1.") from error
+                raise InputError(
+                    f"one {what} is not a number ({error}); use -1, 0 or 1."
+                ) from error
             wrong = ~np.isin(array, codes)
         if wrong is not None and wrong.any():
             at = tuple(int(x) for x in np.argwhere(wrong)[0])
