@@ -1,3 +1,40 @@
 """llmsel: find the best LLM for your queries with as few judgements as possible."""
 
-__version__ = "0.1.0"
+from llmsel.datasets import load
+from llmsel.errors import InputError
+from llmsel.experiment import Result, run
+from llmsel.paths import VERSION as __version__
+from llmsel.pool import MISSING, Outcome, Pool
+from llmsel.session import Answer, Question, Session
+from llmsel.strategies import (
+    BradleyTerry,
+    Confidence,
+    LLMSelector,
+    MostDraws,
+    Random,
+    Strategy,
+    Uncertainty,
+)
+from llmsel.weak import add_votes
+
+__all__ = [
+    "MISSING",
+    "Answer",
+    "BradleyTerry",
+    "Confidence",
+    "InputError",
+    "LLMSelector",
+    "MostDraws",
+    "Outcome",
+    "Pool",
+    "Question",
+    "Random",
+    "Result",
+    "Session",
+    "Strategy",
+    "Uncertainty",
+    "__version__",
+    "add_votes",
+    "load",
+    "run",
+]

@@ -23,9 +23,9 @@ import joblib
 import numpy as np
 from tqdm.auto import tqdm
 
-import llmsel
 from llmsel import belief, strategies
 from llmsel.errors import InputError
+from llmsel.paths import VERSION
 from llmsel.pool import Pool
 from llmsel.strategies import Strategy, make, pick
 
@@ -129,7 +129,7 @@ def run(
         "budget": budget,
         "seed": seed,
         "input_sha256": pool.content_hash,
-        "llmsel": llmsel.__version__,
+        "llmsel": VERSION,
         "numpy": np.__version__,
     }
     folder = None

@@ -129,7 +129,7 @@ def shown_name(parameters: Mapping[str, Any]) -> str:
     return f"{parameters['benchmark']}{' (simulated)' if parameters['simulated'] else ''}"
 
 
-def wilson(rate: np.ndarray, count: int, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
+def wilson(rate: np.ndarray, count: float, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
     """Wilson's interval of a binomial rate; with tied answers the rate is a mean of credits."""
     centre = (rate + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z * np.sqrt(rate * (1 - rate) / count + z**2 / (4 * count**2)) / (1 + z**2 / count)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pooch
 
+VERSION = version("llmsel")
 ROOT = Path(__file__).resolve().parents[1]  # llmsel is installed from its checkout (pip -e)
 NOTEBOOKS = ROOT / "notebooks"
 RENDERED = NOTEBOOKS / "rendered"

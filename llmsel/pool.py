@@ -297,6 +297,38 @@ class Pool:
         rates = np.where(count > 0, 0.5 + 0.5 * total / np.maximum(count, 1), -np.inf)
         return rates[0] if rows is None else rates
 
+    def to_frame(self) -> pd.DataFrame:
+        """Lay the responses out as the long table that `from_frame` reads.
+
+        Returns
+        -------
+        Columns ``model``, ``query_id``, ``response``, and ``query``, ``category`` where known;
+        one row per (query, model).
+        """
+        responses = self.need("responses")
+        frame = pd.DataFrame(
+            {
+                "model": np.tile(np.array(self.models, dtype=object), self.n_queries),
+                "query_id": np.repeat(np.array(self.queries, dtype=object), self.n_models),
+                "response": responses.ravel(),
+            }
+        )
+        for column, values in (("query", self.texts), ("category", self.categories)):
+            if values is not None:
+                frame[column] = np.repeat(np.array(values, dtype=object), self.n_models)
+        return frame
+
+    def row(self, query: str) -> dict[str, int]:
+        """Return the judged outcomes of one query: candidate -> -1, 0 or 1.
+
+        Raises
+        ------
+        InputError: an unknown query id, or a pool without outcomes.
+        """
+        (i,) = self._positions([query], self.queries, "query id")
+        pairs = zip(self.models, self.need("outcomes")[i].tolist(), strict=True)
+        return {m: a for m, a in pairs if m != self.baseline and a != MISSING}
+
     def hide_outcomes(self) -> Pool:
         """Return the pool as a strategy sees it: without the oracle's outcomes."""
         return self.replace(outcomes=None)

@@ -22,9 +22,8 @@ import nbformat
 import papermill
 from tqdm.auto import tqdm
 
-import llmsel
 from llmsel.errors import InputError, unknown
-from llmsel.paths import NOTEBOOKS, RENDERED, ROOT
+from llmsel.paths import NOTEBOOKS, RENDERED, ROOT, VERSION
 from llmsel.pool import read_text
 
 BATCH = NOTEBOOKS / "reproduce.toml"
@@ -108,7 +107,7 @@ def key(run: Run) -> str:
     notebook = nbformat.read(run.source, as_version=4)
     cells = [[cell.cell_type, cell.source] for cell in notebook.cells]
     data = {name: _fingerprint(name) for name in run.data}
-    text = json.dumps([cells, dict(run.parameters), llmsel.__version__, data], sort_keys=True)
+    text = json.dumps([cells, dict(run.parameters), VERSION, data], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -35,6 +35,16 @@ def test_from_frame_keeps_order_and_marks_unjudged_cells():
     assert "2 queries x 1 candidates" in repr(pool)
 
 
+def test_a_frame_and_a_row_give_back_what_went_in():
+    frame = answers(query=["a", "b", "a", "b"], category="c")
+    pool = Pool.from_frame(frame, "base", outcomes(("good", "q1", -1)))
+    order = ["query_id", "model"]
+    again = pool.to_frame()[list(frame.columns)].sort_values(order, ignore_index=True)
+    expected = frame.sort_values(order, ignore_index=True)
+    assert again.astype(object).equals(expected.astype(object))
+    assert pool.row("q1") == {"good": -1} and pool.row("q2") == {}
+
+
 def test_win_rates_use_judged_cells_only():
     pool = pools.simulated(n=3, m=2, seed=1)
     table = np.array([[1, 1, 0], [1, MISSING, 0], [-1, MISSING, 0]], np.int8)

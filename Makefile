@@ -1,0 +1,45 @@
+# make reproduce: the main result on the embedded benchmark, in a terminal.   make test: all of CI.
+PYTHON ?= python3
+BIN := .venv/bin
+# one BLAS thread per process: realizations already use every core
+export OPENBLAS_NUM_THREADS ?= 1
+
+.PHONY: reproduce reproduce-all test lint notebooks lab lock clean
+
+reproduce: .venv/installed  ## run the main notebook on smol; print the table
+	$(BIN)/llmsel reproduce smol --force
+
+reproduce-all: .venv/installed  ## every notebook of notebooks/reproduce.toml that is out of date
+	$(BIN)/llmsel reproduce --all
+
+test: lint .venv/installed  ## everything CI runs; pytest's summary line comes last
+	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg \
+		--cov=llmsel --cov-report=term:skip-covered --cov-fail-under=90 \
+		tests $(wildcard notebooks/*.ipynb)
+
+lint: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+lab: .venv/installed  ## explore interactively
+	$(BIN)/jupyter lab notebooks
+
+.venv/installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "llmsel needs Python >= 3.11; name one with: make PYTHON=python3.11 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+lock:  ## resolve pyproject.toml anew in a clean environment and write requirements.lock
+	rm -rf .venv-lock
+	$(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	.venv-lock/bin/python -m pip freeze --exclude-editable --disable-pip-version-check \
+		> requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv .venv-lock .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -1,0 +1,235 @@
+"""Session: one real decision, one annotated query at a time.
+
+It knows nothing of widgets, judges or files: it names the next query, learns the oracle's
+outcomes, and says which model leads. It runs the same strategies as the experiments do, with one
+realization.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from llmsel.belief import Belief, posterior
+from llmsel.errors import InputError, unknown
+from llmsel.experiment import CLOSED, draw_orders
+from llmsel.metrics import wilson
+from llmsel.pool import MISSING, Pool
+from llmsel.strategies import Strategy, make, pick
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """The next query to annotate, and why.
+
+    Parameters
+    ----------
+    query: its id.
+    text: its text, or None.
+    responses: response per model, or None.
+    reason: why it was picked, in one sentence.
+    """
+
+    query: str
+    text: str | None
+    responses: Mapping[str, str] | None
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What the annotations so far say.
+
+    Parameters
+    ----------
+    leaders: the model, or the models tied, with the highest win rate so far.
+    win_rate: of the leaders on the annotated queries, in [0, 1].
+    low, high: 95 % Wilson interval of that win rate for the whole pool, shrunk for a finite pool.
+    belief: P(best) per model under the two-parameter model.
+    annotated, queries: number of annotated queries, and of all.
+    statement: the answer in one sentence, with what it is worth.
+    """
+
+    leaders: tuple[str, ...]
+    win_rate: float
+    low: float
+    high: float
+    belief: Mapping[str, float]
+    annotated: int
+    queries: int
+    statement: str
+
+
+class Session:
+    """Ask for the next query, tell its outcomes, see who leads.
+
+    Parameters
+    ----------
+    pool: the queries and models, with votes if the strategy needs them. Outcomes in it are
+        ignored.
+    strategy: a `Strategy` or its name.
+    seed: of the order that breaks ties.
+
+    Raises
+    ------
+    InputError: an unknown strategy, or a pool without what the strategy needs.
+    """
+
+    def __init__(self, pool: Pool, strategy: str | Strategy = "LLM Selector", seed: int = 0):
+        """Start with no annotation."""
+        self.pool = pool.hide_outcomes()
+        self.strategy = make(strategy)
+        self.strategy.prepare(self.pool)
+        self._order = draw_orders(pool.n_queries, pool.n_queries, 1, seed)[0]
+        self._belief = Belief()
+        self._place = {query: i for i, query in enumerate(pool.queries)}
+        self.history: list[tuple[str, np.ndarray]] = []
+        self._restart()
+
+    def _restart(self) -> None:
+        self._rank = np.full((1, self.pool.n_queries), CLOSED, dtype=np.int32)
+        self._rank[0, self._order] = np.arange(self.pool.n_queries)
+        self.strategy.begin(1)
+        self._log_weights = self._belief.prior(1, self.pool.n_models)
+
+    @property
+    def remaining(self) -> int:
+        """Number of queries not yet annotated."""
+        return self.pool.n_queries - len(self.history)
+
+    def ask(self) -> Question:
+        """Name the next query; asking again without telling gives the same one.
+
+        Raises
+        ------
+        InputError: every query is annotated.
+        """
+        if not self.remaining:
+            raise InputError(
+                f"all {self.pool.n_queries} queries are annotated; best() is exact now."
+            )
+        scores = np.broadcast_to(self.strategy.scores(), self._rank.shape)
+        i = int(pick(scores, self._rank)[0])
+        responses = None
+        if self.pool.responses is not None:
+            responses = dict(zip(self.pool.models, self.pool.responses[i], strict=True))
+        return Question(
+            query=self.pool.queries[i],
+            text=None if self.pool.texts is None else self.pool.texts[i],
+            responses=responses,
+            reason=self._reason(scores[0], i),
+        )
+
+    def _reason(self, scores: np.ndarray, i: int) -> str:
+        if not self.strategy.adaptive:
+            name = self.strategy.name
+            return f"{name}: its order does not depend on the annotations."
+        better = int((scores[self._rank[0] != CLOSED] < scores[i]).sum())
+        chance = posterior(self._log_weights)[0]
+        top = np.argsort(-chance, kind="stable")[:3]
+        named = ", ".join(f"{self.pool.models[j]} {chance[j]:.0%}" for j in top)
+        return (
+            f"{self.strategy.name}: scores higher than {better} of the {self.remaining} open "
+            f"queries; believed best now: {named}."
+        )
+
+    def tell(self, query: str, outcomes: Mapping[str, int]) -> None:
+        """Learn the oracle's outcomes on a query (any open one, not only the one asked for).
+
+        Parameters
+        ----------
+        query: its id.
+        outcomes: candidate -> -1 (loss), 0 (draw), 1 (win) against the baseline. A candidate
+            that is not named was not judged: unknown, never a draw.
+
+        Raises
+        ------
+        InputError: an unknown query or model, a query annotated before, another outcome. Nothing
+            is changed then.
+        """
+        if query not in self._place:
+            raise unknown("query id", query, self.pool.queries)
+        i = self._place[query]
+        if self._rank[0, i] == CLOSED:
+            raise InputError(f"query '{query}' is annotated already; undo() takes the last back.")
+        row = np.full(self.pool.n_models, MISSING, dtype=np.int8)
+        for model, outcome in outcomes.items():
+            if model not in self.pool.models:
+                raise unknown("model", model, self.pool.models)
+            if outcome not in (-1, 0, 1, MISSING) or isinstance(outcome, bool):
+                raise InputError(
+                    f"the outcome of model '{model}' on query '{query}' is {outcome!r}; it must "
+                    "be -1 (loss), 0 (draw) or 1 (win)."
+                )
+            row[self.pool.models.index(model)] = outcome
+        if row[self.pool.baseline_index] not in (0, MISSING):
+            raise InputError(
+                f"the baseline '{self.pool.baseline}' cannot win or lose against itself."
+            )
+        row[self.pool.baseline_index] = 0
+        self._learn(i, row)
+        self.history.append((query, row))
+
+    def _learn(self, i: int, row: np.ndarray) -> None:
+        self._rank[0, i] = CLOSED
+        self.strategy.observe(np.array([i]), row[None])
+        self._log_weights = self._belief.update(self._log_weights, row[None])
+
+    def undo(self) -> str:
+        """Take the last annotation back; return its query id.
+
+        Raises
+        ------
+        InputError: nothing to undo.
+        """
+        if not self.history:
+            raise InputError("nothing to undo: no query is annotated yet.")
+        query, _ = self.history.pop()
+        self._restart()
+        for told, row in self.history:
+            self._learn(self._place[told], row)
+        return query
+
+    def best(self) -> Answer:
+        """Say who leads, and how much that is worth.
+
+        Raises
+        ------
+        InputError: no query is annotated yet.
+        """
+        if not self.history:
+            raise InputError("no query is annotated yet; ask() names the first.")
+        rows = np.array([row for _, row in self.history])
+        judged = rows != MISSING
+        count = judged.sum(axis=0)
+        points = np.where(judged, (rows + 1.0) / 2, 0).sum(axis=0)
+        rate = np.where(count > 0, points / np.maximum(count, 1), -np.inf)
+        top = np.flatnonzero(rate >= rate.max() - 1e-12)
+        leaders = tuple(self.pool.models[j] for j in top)
+        n, m = self.pool.n_queries, int(count[top].min())
+        # a finite pool: with every query judged nothing is left to chance
+        effective = m * (n - 1) / (n - m) if m < n else np.inf
+        low, high = wilson(np.array(rate.max()), effective) if m < n else (rate.max(), rate.max())
+        complete = bool((count == n).all())
+        name = " and ".join(leaders)
+        tied = f"{name} are tied" if len(leaders) > 1 else f"{name} leads"
+        worth = (
+            "every query is judged: this is exact."
+            if complete
+            else f"{m} of {n} queries; 95 % interval {low:.1%} to {high:.1%}, which assumes that "
+            "they are like the rest of the pool. No certificate."
+        )
+        chance = posterior(self._log_weights)[0]
+        return Answer(
+            leaders=leaders,
+            win_rate=float(rate.max()),
+            low=float(low),
+            high=float(high),
+            belief=dict(zip(self.pool.models, chance.tolist(), strict=True)),
+            annotated=len(self.history),
+            queries=n,
+            statement=f"{tied} with a win rate of {rate.max():.1%} against "
+            f"{self.pool.baseline}; {worth}",
+        )

@@ -1,0 +1,103 @@
+"""The contract that every strategy must pass; a new strategy is tested the day it is written."""
+
+import choix
+import numpy as np
+import pools
+import pytest
+
+from llmsel import experiment, strategies
+from llmsel.errors import InputError
+from llmsel.pool import MISSING, Pool
+
+POOL = pools.simulated(n=30, m=6, z=4, seed=61)
+
+
+def picks(strategy, pool, realizations=5, budget=None, seed=3):
+    result = experiment.run(
+        pool, [strategy], realizations=realizations, budget=budget, seed=seed, jobs=1
+    )
+    return next(iter(result.chosen.values()))
+
+
+@pytest.mark.parametrize("name", strategies.STRATEGIES)
+class TestContract:
+    def test_takes_every_query_once(self, name):
+        for chosen in picks(name, POOL):
+            assert sorted(chosen) == list(range(30))
+
+    def test_a_smaller_budget_is_a_prefix(self, name):
+        np.testing.assert_array_equal(picks(name, POOL, budget=12), picks(name, POOL)[:, :12])
+
+    def test_names_and_order_of_the_models_do_not_matter(self, name):
+        turned = list(reversed(POOL.models))
+        np.testing.assert_array_equal(picks(name, POOL), picks(name, POOL.subset(models=turned)))
+
+    def test_can_be_run_again(self, name):
+        strategy = strategies.make(name)
+        first = picks(strategy, POOL)
+        np.testing.assert_array_equal(first, picks(strategy, POOL))
+
+    def test_scores_are_finite_with_missing_outcomes(self, name):
+        strategy = strategies.make(name)
+        strategy.prepare(POOL.hide_outcomes())
+        strategy.begin(2)
+        row = np.full((2, 7), MISSING, np.int8)
+        row[:, POOL.baseline_index] = 0
+        strategy.observe(np.array([0, 1]), row)
+        scores = strategy.scores()
+        assert np.isfinite(scores).all() and scores.shape in ((30,), (2, 30))
+
+    def test_its_description_names_its_parameters(self, name):
+        assert repr(strategies.make(name)).startswith(type(strategies.make(name)).__name__ + "(")
+
+
+@pytest.mark.parametrize("name", [n for n in strategies.STRATEGIES if n != "Random"])
+def test_a_strategy_that_needs_votes_says_so(name):
+    bare = POOL.replace(votes=None)
+    with pytest.raises(InputError, match=r"has no votes; compute them with llmsel.add_votes"):
+        picks(name, bare)
+
+
+def test_random_takes_the_seeded_order():
+    result = experiment.run(POOL, ["Random"], realizations=4, jobs=1)
+    np.testing.assert_array_equal(result.chosen["Random"], result.orders)
+
+
+def test_bradley_terry_fit_is_the_maximum_likelihood_fit_with_virtual_draws():
+    rng = np.random.default_rng(5)
+    strategy = strategies.BradleyTerry(prior=2)
+    strategy.prepare(POOL.hide_outcomes())
+    strategy.begin(1)
+    baseline, candidates = POOL.baseline_index, strategy._candidates
+    games = []  # every half point is one game, so a draw is a game won and a game lost
+    for c in candidates:
+        games += 2 * [(c, baseline), (baseline, c)]
+    for i in rng.permutation(30)[:12]:
+        strategy.observe(np.array([i]), POOL.outcomes[[i]])
+        for c in candidates:
+            won = {1: 2, 0: 1, -1: 0}[int(POOL.outcomes[i, c])]
+            games += won * [(c, baseline)] + (2 - won) * [(baseline, c)]
+    ability = choix.opt_pairwise(POOL.n_models, games, alpha=1e-9)
+    expected = 1 / (1 + np.exp(ability[baseline] - ability[candidates]))
+    np.testing.assert_allclose(strategy.win_chance()[0], expected, atol=1e-4)
+
+
+def test_true_ties_are_broken_by_the_order_whatever_the_rounding():
+    scores = np.array([[1.0, 1.0 + 1e-13, 0.5, 1.0 - 1e-13]])
+    rank = np.array([[2, 3, 0, 1]], dtype=np.int32)
+    assert strategies.pick(scores, rank) == [3]
+    assert strategies.pick(-scores, rank) == [2]
+    rank[0, 3] = experiment.CLOSED
+    assert strategies.pick(scores, rank) == [0]
+
+
+def test_ties_in_a_collapsed_belief_are_relative():
+    scores = -np.array([[1e-30, 1.1e-30, 1e-30]])
+    assert strategies.pick(scores, np.array([[1, 0, 2]], dtype=np.int32)) == [0]
+
+
+def test_llm_selector_prefers_the_query_whose_guesses_tell_models_apart():
+    votes = np.zeros((2, 3, 1), np.int8)
+    votes[1, 0], votes[1, 1] = 1, -1
+    pool = Pool(["dull", "sharp"], ["a", "b", "base"], "base", votes=votes, outcomes=votes[..., 0])
+    assert picks("LLM Selector", pool, realizations=3)[:, 0].tolist() == [1, 1, 1]
