@@ -21,7 +21,7 @@ from typing import Any
 
 import joblib
 import numpy as np
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from llmsel import belief, strategies
 from llmsel.errors import InputError

@@ -239,7 +239,7 @@ def efficiency_view(table: pd.DataFrame) -> pd.DataFrame:
         short = "best" if row.metric == IDENTIFICATION else row.metric
         for column, title in (("vs_random", "vs Random"), ("vs_strongest", "vs strongest")):
             value = getattr(row, column)
-            shown = "-" if np.isnan(value) else f"{-value:+.0%}"
+            shown = "-" if np.isnan(value) else f"{round(-value, 2) + 0.0:+.0%}"
             view[row.strategy][f"{title} ({short} @ 95%)"] = shown
     return pd.DataFrame.from_dict(view, orient="index").rename_axis("strategy")
 

@@ -20,7 +20,7 @@ from typing import Any
 import joblib
 import nbformat
 import papermill
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from llmsel.errors import InputError, unknown
 from llmsel.paths import NOTEBOOKS, RENDERED, ROOT, VERSION
