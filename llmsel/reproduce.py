@@ -84,6 +84,17 @@ def batch(path: Path = BATCH) -> dict[str, Run]:
     return runs
 
 
+def variant(run: Run, parameters: Mapping[str, Any]) -> Run:
+    """Return the run with some parameters changed: a trial, which writes no shared outputs."""
+    return dataclasses.replace(
+        run,
+        name=f"{run.name}-trial",
+        parameters={**run.parameters, **parameters, "save": False},
+        outputs=(),
+        show=None,
+    )
+
+
 def check(run: Run) -> None:
     """Refuse a notebook that does not exist and parameters that it does not have.
 

@@ -42,8 +42,8 @@ def find_weights() -> Path:
 def start_server(weights: Path, threads: int) -> Any:
     """Load the weights into an in-process llama.cpp server with a single slot.
 
-    One slot keeps the order of the computations fixed, and so the responses reproducible; more
-    slots were not faster on a CPU.
+    One slot keeps the computations of a response apart from the others, and so reproducible;
+    more slots were not faster on a CPU.
     """
     import xllamacpp
 
@@ -92,7 +92,9 @@ def pick_by_vote(samples: list[str]) -> str:
 
 def ask(server: Any, config: dict[str, Any], query_id: str, query: str) -> str:
     """Return the response of one configuration to one query."""
-    body: dict[str, Any] = {"messages": build_messages(config, query)}
+    # A reused start of a chat would save time, but its rounding errors depend on what was asked
+    # before, and with them the response; without the cache the order does not matter.
+    body: dict[str, Any] = {"messages": build_messages(config, query), "cache_prompt": False}
     body |= {key: config[key] for key in SAMPLING_SETTINGS if key in config}
     samples = []
     for sample in range(config.get("samples", 1)):
@@ -115,7 +117,9 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in raw[:end].decode("utf-8").splitlines() if line]
 
 
-def write_sorted(path: Path, rows: dict[tuple[str, str], str], order: list[tuple[str, str]]) -> None:
+def write_sorted(
+    path: Path, rows: dict[tuple[str, str], str], order: list[tuple[str, str]]
+) -> None:
     """Write the final file in the given order, replacing the old one in a single step."""
     temporary = path.with_suffix(".tmp")
     with temporary.open("w", encoding="utf-8", newline="\n") as file:
@@ -155,7 +159,6 @@ def main() -> None:
     if missing:
         server = start_server(args.weights or find_weights(), args.threads)
         with args.output.open("a", encoding="utf-8", newline="\n") as file:
-            # Configuration by configuration: the server then reuses the shared start of the chat.
             for config in configs:
                 for query in queries:
                     key = (config["name"], query["query_id"])

@@ -1,0 +1,137 @@
+"""The command line: data, reproduce. Errors are one line with a way out, exit code 2."""
+
+from __future__ import annotations
+
+import ast
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from llmsel import datasets, metrics, reproduce
+from llmsel.errors import InputError, unknown
+from llmsel.paths import ROOT
+
+app = typer.Typer(
+    help="Find the best LLM for your queries with as few judgements as possible.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+data_app = typer.Typer(help="Benchmarks: list, fetch, verify, describe.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+@data_app.command("list")
+def data_list(as_json: AsJson = False) -> None:
+    """List the benchmarks.
+
+    Example: llmsel data list
+    """
+    rows = [datasets.describe(name) for name in datasets.names()]
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        here = "here" if row["here"] else "to fetch"
+        typer.echo(f"{row['name']:22s} {row['size']:14s} {here:9s} {row['about']}")
+
+
+@data_app.command("fetch")
+def data_fetch(name: str) -> None:
+    """Fetch a benchmark's files, or check that they are here.
+
+    Example: llmsel data fetch alpacaeval
+    """
+    typer.echo(f"{len(datasets.fetch_files(name))} files of {name} are here, hashes verified")
+
+
+@data_app.command("verify")
+def data_verify(name: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Check the hashes of the files that are here.
+
+    Example: llmsel data verify
+    """
+    for each in datasets.names() if name is None else (name,):
+        if datasets.describe(each)["here"]:
+            typer.echo(f"{each}: {len(datasets.fetch_files(each))} files verified")
+        else:
+            typer.echo(f"{each}: not fetched")
+
+
+@data_app.command("card")
+def data_card(name: str) -> None:
+    """Print a benchmark's data card.
+
+    Example: llmsel data card smol
+    """
+    typer.echo(datasets.card(name))
+
+
+@app.command("reproduce")
+def reproduce_command(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Runs of notebooks/reproduce.toml.")
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every run that is listed.")] = False,
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", help="Parameter of the notebook: name=value.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Run what is up to date too.")] = False,
+    workers: Annotated[int, typer.Option(help="Notebooks at a time.")] = 1,
+    backend: Annotated[str, typer.Option(help="loky (this machine), dask or ray.")] = "loky",
+    address: Annotated[str | None, typer.Option(help="Scheduler of the cluster.")] = None,
+    listed: Annotated[bool, typer.Option("--list", help="Only list the runs.")] = False,
+) -> None:
+    """Run notebooks through papermill and show what they made.
+
+    Examples: llmsel reproduce smol; llmsel reproduce --all; llmsel reproduce smol -p seed=7
+    """
+    batch = reproduce.batch()
+    for name in names or ():
+        if name not in batch:
+            raise unknown("run", name, batch)
+    if listed:
+        for run in batch.values():
+            state = "up to date" if reproduce.up_to_date(run) else "to run"
+            typer.echo(f"{run.name:28s} {run.notebook:18s} {state}")
+        return
+    if not names and not everything:
+        raise InputError(f"name a run ({', '.join(list(batch)[:4])}, ...) or give --all.")
+    runs = list(batch.values()) if everything else [batch[name] for name in names or ()]
+    if parameter:
+        runs = [reproduce.variant(run, _parameters(parameter)) for run in runs]
+    done = reproduce.execute_all(runs, workers, force, backend, address)
+    for run in runs:
+        if run.show is not None and not everything:
+            table, _ = metrics.read_table(ROOT / run.show)
+            typer.echo(f"\n{run.name}: annotated queries needed\n")
+            typer.echo(metrics.efficiency_view(table).to_string() + "\n")
+        state = "made" if run in done else "up to date"
+        for path in (run.rendered, *(ROOT / output for output in run.outputs)):
+            typer.echo(f"{state:10s} {path.relative_to(ROOT)}")
+
+
+def _parameters(pairs: list[str]) -> dict[str, Any]:
+    values = {}
+    for pair in pairs:
+        name, found, text = pair.partition("=")
+        if not found:
+            raise InputError(f"'-p {pair}' is not of the form name=value.")
+        try:
+            values[name] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            values[name] = text  # a bare word is a string
+    return values
+
+
+def main() -> None:
+    """Run the command line; the user's mistakes are one line on stderr and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        typer.echo(f"llmsel: {error}", err=True)
+        sys.exit(2)
