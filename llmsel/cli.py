@@ -109,7 +109,7 @@ def reproduce_command(
         if run.show is not None and not everything:
             table, _ = metrics.read_table(ROOT / run.show)
             typer.echo(f"\n{run.name}: annotated queries needed\n")
-            typer.echo(metrics.efficiency_view(table).to_string() + "\n")
+            typer.echo(metrics.efficiency_view(table).T.to_string() + "\n")
         state = "made" if run in done else "up to date"
         for path in (run.rendered, *(ROOT / output for output in run.outputs)):
             typer.echo(f"{state:10s} {path.relative_to(ROOT)}")

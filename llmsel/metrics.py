@@ -226,22 +226,23 @@ def _interval(draws: np.ndarray) -> tuple[float, float, float]:
 
 
 def efficiency_view(table: pd.DataFrame) -> pd.DataFrame:
-    """Lay an efficiency table out for reading: one row per strategy, budgets and reductions."""
-    view: dict[str, dict[str, str]] = {}
+    """Lay an efficiency table out for reading: one row per strategy, budgets and reductions.
+
+    Columns are pairs (metric and level, what): the budget in annotations, and its change against
+    Random and against the strongest baseline (negative: annotations saved).
+    """
+    view: dict[str, dict[tuple[str, str], str]] = {}
     for row in table.itertuples():
-        short = "best" if row.metric == IDENTIFICATION else row.metric
-        column = f"{short} @ {row.level:.0%}"
+        short = "best model" if row.metric == IDENTIFICATION else row.metric
+        column = f"{short}, {row.level:.0%} of runs"
         cells = view.setdefault(row.strategy, {})
-        cells[column] = "never" if np.isnan(row.budget) else f"{row.budget:.0f}"
-    for row in table.itertuples():
-        if row.level != 0.95:
-            continue
-        short = "best" if row.metric == IDENTIFICATION else row.metric
-        for column, title in (("vs_random", "vs Random"), ("vs_strongest", "vs strongest")):
-            value = getattr(row, column)
+        cells[column, "queries"] = "never" if np.isnan(row.budget) else f"{row.budget:.0f}"
+        for value, title in ((row.vs_random, "vs Random"), (row.vs_strongest, "vs strongest")):
             shown = "-" if np.isnan(value) else f"{round(-value, 2) + 0.0:+.0%}"
-            view[row.strategy][f"{title} ({short} @ 95%)"] = shown
-    return pd.DataFrame.from_dict(view, orient="index").rename_axis("strategy")
+            cells[column, title] = shown
+    frame = pd.DataFrame.from_dict(view, orient="index")
+    frame.columns = pd.MultiIndex.from_tuples(frame.columns)
+    return frame.rename_axis("strategy")
 
 
 def write_table(table: pd.DataFrame, path: str | Path, parameters: Mapping[str, Any]) -> Path:

@@ -165,6 +165,9 @@ def execute(run: Run, progress: bool = True) -> Path:
         for cell in notebook.cells:  # times differ in every run and say nothing
             cell.metadata.pop("execution", None)
             cell.metadata.pop("papermill", None)
+            for output in cell.get("outputs", ()):
+                if output.output_type == "stream":  # warnings name files of this machine
+                    output.text = output.text.replace(f"{ROOT}{os.sep}", "")
         notebook.metadata.pop("papermill", None)
         notebook.metadata["llmsel"] = {"key": key(run), "parameters": dict(run.parameters)}
         nbformat.write(notebook, part)

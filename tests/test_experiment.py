@@ -192,7 +192,10 @@ def test_curves_and_efficiency_tables():
     selector = best.set_index("strategy").loc["LLM Selector"]
     assert selector["vs_strongest"] == pytest.approx(1 - selector["budget"] / smallest.budget)
     view = metrics.efficiency_view(efficiency)
-    assert list(view.index) == list(strategies.STRATEGIES) and "best @ 90%" in view
+    assert list(view.index) == list(strategies.STRATEGIES)
+    shown = view["best model, 100% of runs"]
+    assert shown.loc["Random", "vs Random"] == "+0%"
+    assert shown.loc["Random", "queries"] == f"{random['budget']:.0f}"
 
 
 def test_tables_carry_what_made_them(tmp_path):
