@@ -106,13 +106,18 @@ def reproduce_command(
         runs = [reproduce.variant(run, _parameters(parameter)) for run in runs]
     done = reproduce.execute_all(runs, workers, force, backend, address)
     for run in runs:
-        if run.show is not None and not everything:
+        if run.show is not None and not everything and not done.get(run.name):
             table, _ = metrics.read_table(ROOT / run.show)
             typer.echo(f"\n{run.name}: annotated queries needed\n")
             typer.echo(metrics.efficiency_view(table).T.to_string() + "\n")
-        state = "made" if run in done else "up to date"
+        if done.get(run.name):
+            typer.echo(f"failed     {run.name}: {done[run.name]}", err=True)
+            continue
+        state = "made" if run.name in done else "up to date"
         for path in (run.rendered, *(ROOT / output for output in run.outputs)):
             typer.echo(f"{state:10s} {path.relative_to(ROOT)}")
+    if any(done.values()):
+        raise typer.Exit(1)
 
 
 def _parameters(pairs: list[str]) -> dict[str, Any]:

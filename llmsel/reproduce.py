@@ -8,6 +8,7 @@ finished ones are not.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -22,6 +23,7 @@ import nbformat
 import papermill
 from tqdm import tqdm
 
+from llmsel import datasets
 from llmsel.errors import InputError, unknown
 from llmsel.paths import NOTEBOOKS, RENDERED, ROOT, VERSION
 from llmsel.pool import read_text
@@ -117,15 +119,9 @@ def key(run: Run) -> str:
     """Hash of all that the rendered notebook depends on."""
     notebook = nbformat.read(run.source, as_version=4)
     cells = [[cell.cell_type, cell.source] for cell in notebook.cells]
-    data = {name: _fingerprint(name) for name in run.data}
+    data = {name: datasets.fingerprint(name) for name in run.data}
     text = json.dumps([cells, dict(run.parameters), VERSION, data], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _fingerprint(benchmark: str) -> str:
-    from llmsel import datasets  # heavy: reads the benchmark's files
-
-    return datasets.load(benchmark).content_hash
 
 
 def up_to_date(run: Run) -> bool:
@@ -149,31 +145,26 @@ def execute(run: Run, progress: bool = True) -> Path:
     """
     check(run)
     RENDERED.mkdir(exist_ok=True)
-    here = Path.cwd()
-    os.chdir(ROOT)  # relative paths keep this machine's folders out of the rendered notebook
-    try:
-        part = run.rendered.relative_to(ROOT).with_suffix(".part.ipynb")
-        papermill.execute_notebook(
-            str(run.source.relative_to(ROOT)),
-            str(part),
-            parameters=dict(run.parameters),
-            kernel_name="python3",
-            cwd=str(NOTEBOOKS),
-            progress_bar={"desc": run.name} if progress else False,
-        )
-        notebook = nbformat.read(part, as_version=4)
-        for cell in notebook.cells:  # times differ in every run and say nothing
-            cell.metadata.pop("execution", None)
-            cell.metadata.pop("papermill", None)
-            for output in cell.get("outputs", ()):
-                if output.output_type == "stream":  # warnings name files of this machine
-                    output.text = output.text.replace(f"{ROOT}{os.sep}", "")
-        notebook.metadata.pop("papermill", None)
-        notebook.metadata["llmsel"] = {"key": key(run), "parameters": dict(run.parameters)}
-        nbformat.write(notebook, part)
-        part.replace(run.rendered)
-    finally:
-        os.chdir(here)
+    part = run.rendered.with_suffix(".part.ipynb")
+    papermill.execute_notebook(
+        str(run.source),
+        str(part),
+        parameters=dict(run.parameters),
+        kernel_name="python3",
+        cwd=str(NOTEBOOKS),
+        progress_bar={"desc": run.name} if progress else False,
+    )
+    notebook = nbformat.read(part, as_version=4)
+    for cell in notebook.cells:  # times differ in every run and say nothing
+        cell.metadata.pop("execution", None)
+        cell.metadata.pop("papermill", None)
+        for output in cell.get("outputs", ()):
+            if output.output_type == "stream":  # warnings name files of this machine
+                output.text = output.text.replace(f"{ROOT}{os.sep}", "")
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata["llmsel"] = {"key": key(run), "parameters": dict(run.parameters)}
+    nbformat.write(notebook, part)
+    part.replace(run.rendered)
     return run.rendered
 
 
@@ -183,7 +174,7 @@ def execute_all(
     force: bool = False,
     backend: str | None = None,
     address: str | None = None,
-) -> list[Run]:
+) -> dict[str, str]:
     """Run a batch, skipping what is up to date.
 
     Parameters
@@ -192,12 +183,14 @@ def execute_all(
     workers: notebooks at a time, each in a process of its own. With one, a notebook spreads its
         realizations over all cores; with more, each notebook keeps to one core.
     force: run what is up to date too.
-    backend: a joblib backend: None (loky, this machine), ``dask`` or ``ray``.
+    backend: a joblib backend: ``loky`` (this machine), ``dask`` or ``ray``; None takes the active
+        one.
     address: of the cluster's scheduler.
 
     Returns
     -------
-    The runs that were executed.
+    What was done, run by run: the error's last line, or an empty string where all went well. A
+    run that fails (because its data cannot be had, say) does not keep the others from running.
 
     Raises
     ------
@@ -208,20 +201,26 @@ def execute_all(
     todo = [run for run in runs if force or not up_to_date(run)]
     with cluster(backend, address):
         if workers == 1:
-            for run in todo:
-                execute(run)
-        elif todo:
-            work = joblib.Parallel(n_jobs=workers, return_as="generator_unordered")(
-                joblib.delayed(_alone)(run) for run in todo
-            )
-            for _ in tqdm(work, total=len(todo), desc="notebooks"):
-                pass
-    return todo
+            return {run.name: _attempt(run) for run in todo}
+        work = joblib.Parallel(n_jobs=workers, return_as="generator")(
+            joblib.delayed(_alone)(run) for run in todo
+        )
+        return {
+            run.name: error for run, error in zip(tqdm(todo, desc="notebooks"), work, strict=True)
+        }
 
 
-def _alone(run: Run) -> None:
+def _attempt(run: Run, progress: bool = True) -> str:
+    try:
+        execute(run, progress)
+    except papermill.PapermillExecutionError as error:
+        return f"{error.ename}: {error.evalue}".strip().splitlines()[0]
+    return ""
+
+
+def _alone(run: Run) -> str:
     os.environ.update(LLMSEL_JOBS="1", OPENBLAS_NUM_THREADS="1")
-    execute(run, progress=False)
+    return _attempt(run, progress=False)
 
 
 def cluster(backend: str | None, address: str | None) -> Any:
@@ -231,7 +230,9 @@ def cluster(backend: str | None, address: str | None) -> Any:
     ------
     InputError: an unknown backend, or its package is not installed.
     """
-    if backend in (None, "loky"):
+    if backend is None:
+        return contextlib.nullcontext()
+    if backend == "loky":
         return joblib.parallel_config(backend="loky")
     try:
         if backend == "dask":

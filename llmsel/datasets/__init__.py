@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from llmsel.datasets import alpacaeval, smol
-from llmsel.datasets.fetch import fetch_all, files, is_here
+from llmsel.datasets.fetch import fetch_all, files, is_here, registry
 from llmsel.errors import unknown
 from llmsel.pool import MISSING, Pool
 from llmsel.weak import add_votes
@@ -23,12 +24,16 @@ class Benchmark:
     load: Callable[..., Pool]
     size: str
     about: str
-    files: Callable[[], list[str]] = list
+    files: Callable[[], list[str]] = list  # published files, pinned in the registry
+    own: tuple[Path, ...] = ()  # files of this repository
 
 
 BENCHMARKS = {
     "smol": Benchmark(
-        smol.load, "120 x 12", "answers of a small local LLM, judged by programs; in the repository"
+        smol.load,
+        "120 x 12",
+        "answers of a small local LLM, judged by programs; in the repository",
+        own=smol.FILES,
     ),
     "alpacaeval": Benchmark(
         alpacaeval.load,
@@ -65,6 +70,17 @@ def describe(name: str) -> dict[str, Any]:
     benchmark = _find(name)
     here = all(is_here(file) for file in benchmark.files())
     return {"name": name, "size": benchmark.size, "about": benchmark.about, "here": here}
+
+
+def fingerprint(name: str) -> str:
+    """Hash of a benchmark's files; those to be fetched are not read, their pins are hashes."""
+    benchmark = _find(name)
+    digest = hashlib.sha256()
+    for file in benchmark.files():
+        digest.update(f"{file} {registry()[file]}".encode())
+    for path in benchmark.own:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def fetch_files(name: str) -> list[Path]:

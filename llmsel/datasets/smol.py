@@ -14,6 +14,9 @@ from llmsel.paths import ROOT
 from llmsel.pool import Pool, read_text
 
 FOLDER = ROOT / "data" / "smol"
+FILES = tuple(
+    FOLDER / name for name in ("models.toml", "queries.jsonl", "responses.jsonl", "scores.csv")
+)
 EQUAL = 1e-9  # grades closer than this are a draw
 
 

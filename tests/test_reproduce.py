@@ -1,0 +1,109 @@
+"""The batch runner on a notebook of its own: strict, resumable, and it skips what is done."""
+
+import json
+
+import joblib
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from llmsel import reproduce
+from llmsel.errors import InputError
+from llmsel.reproduce import Run
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """A checkout with one notebook: it writes its parameter to a file, or fails on request."""
+    notebooks = tmp_path / "notebooks"
+    notebooks.mkdir()
+    for name, value in {
+        "ROOT": tmp_path,
+        "NOTEBOOKS": notebooks,
+        "RENDERED": notebooks / "rendered",
+    }.items():
+        monkeypatch.setattr(reproduce, name, value)
+    cells = [
+        new_code_cell("value = 1\nfail = False", metadata={"tags": ["parameters"]}),
+        new_code_cell("assert not fail\nopen('../out.txt', 'w').write(str(value))\nprint(value)"),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook = new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(notebook, notebooks / "tiny.ipynb")
+    return tmp_path
+
+
+def test_a_run_is_rendered_once_and_again_when_something_changes(here):
+    run = Run("one", "tiny", {"value": 5}, outputs=("out.txt",))
+    assert reproduce.execute_all([run]) == {"one": ""}
+    assert (here / "out.txt").read_text() == "5"
+    text = run.rendered.read_text()
+    assert json.loads(text)["metadata"]["llmsel"]["parameters"] == {"value": 5}
+    assert str(here) not in text and "start_time" not in text
+    assert reproduce.execute_all([run]) == {}
+    assert reproduce.execute_all([run], force=True) == {"one": ""}
+    other = Run("one", "tiny", {"value": 6}, outputs=("out.txt",))
+    assert not reproduce.up_to_date(other)
+    (here / "out.txt").unlink()
+    assert not reproduce.up_to_date(run)
+    source = nbformat.read(run.source, 4)
+    source.cells[1].source += "\nprint('more')"
+    (here / "out.txt").write_text("5")
+    nbformat.write(source, run.source)
+    assert not reproduce.up_to_date(run)
+
+
+def test_a_failed_or_torn_run_is_not_up_to_date(here):
+    run = Run("bad", "tiny", {"fail": True})
+    with pytest.raises(Exception, match="AssertionError"):
+        reproduce.execute(run, progress=False)
+    assert not run.rendered.exists() and not reproduce.up_to_date(run)
+    good = Run("good", "tiny")
+    assert reproduce.execute_all([run, good]) == {"bad": "AssertionError:", "good": ""}
+    run.rendered.write_text('{"cells": [')
+    assert not reproduce.up_to_date(run)
+
+
+def test_several_workers_make_the_same_notebooks(here):
+    runs = [Run(f"r{i}", "tiny", {"value": i}) for i in range(3)]
+    with joblib.parallel_config(backend="threading"):  # threads see the patched folders
+        assert reproduce.execute_all(runs, workers=2) == {"r0": "", "r1": "", "r2": ""}
+        assert reproduce.execute_all(runs, workers=2) == {}
+
+
+def test_unknown_parameters_and_notebooks_are_refused_before_anything_runs(here):
+    good = Run("good", "tiny")
+    with pytest.raises(InputError, match=r"unknown parameter of tiny.ipynb 'valu': did you mean"):
+        reproduce.execute_all([good, Run("bad", "tiny", {"valu": 3})])
+    with pytest.raises(InputError, match="unknown notebook 'tinny': did you mean 'tiny'"):
+        reproduce.execute_all([good, Run("bad", "tinny")])
+    assert not good.rendered.exists()
+
+
+def test_the_list_of_runs_is_strict(tmp_path):
+    path = tmp_path / "batch.toml"
+    path.write_text('[[run]]\nname = "a"\nnotebok = "x"\n')
+    with pytest.raises(InputError, match=r"unknown field in batch.toml 'notebok': did you mean"):
+        reproduce.batch(path)
+    path.write_text('[[run]]\nname = "a"\nnotebook = "x"\n' * 2)
+    with pytest.raises(InputError, match=r"lists the run 'a' twice"):
+        reproduce.batch(path)
+
+
+def test_every_listed_run_exists_and_takes_its_parameters():
+    runs = reproduce.batch()
+    assert {"smol", "alpacaeval"} <= set(runs)
+    for run in runs.values():
+        reproduce.check(run)
+
+
+def test_a_trial_writes_no_shared_outputs():
+    run = reproduce.batch()["smol"]
+    trial = reproduce.variant(run, {"seed": 7})
+    assert trial.name == "smol-trial" and trial.outputs == () and trial.show is None
+    assert trial.parameters["seed"] == 7 and trial.parameters["save"] is False
+
+
+def test_an_unknown_backend_is_refused():
+    with pytest.raises(InputError, match="unknown backend 'dusk': did you mean 'dask'"):
+        reproduce.cluster("dusk", None)
