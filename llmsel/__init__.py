@@ -12,6 +12,7 @@ from llmsel.strategies import (
     LLMSelector,
     MostDraws,
     Random,
+    SelectLLM,
     Strategy,
     Uncertainty,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "Question",
     "Random",
     "Result",
+    "SelectLLM",
     "Session",
     "Strategy",
     "Uncertainty",

@@ -85,7 +85,7 @@ def run(
     Parameters
     ----------
     pool: with outcomes, and with votes if a strategy needs them.
-    wanted: strategies or their names; None takes all of `llmsel.strategies.STRATEGIES`.
+    wanted: strategies or their names; None takes all that the pool has the data for.
     realizations: number of random pools R.
     pool_size: queries per pool; None takes ``min(400, n)``.
     budget: annotations per realization; None takes the whole pool.
@@ -100,7 +100,7 @@ def run(
     InputError: an unknown strategy, two of one name, a pool size or budget out of range.
     """
     outcomes = pool.need("outcomes")
-    todo = [make(w) for w in (strategies.STRATEGIES if wanted is None else wanted)]
+    todo = [make(w) for w in (strategies.possible(pool) if wanted is None else wanted)]
     names = [s.name for s in todo]
     if len(set(names)) < len(names):
         raise InputError(f"two strategies share a name in {names}; give each its own 'name'.")

@@ -16,8 +16,9 @@ from typing import ClassVar
 import numpy as np
 
 from llmsel.belief import Belief, ExpectedEntropy, posterior
-from llmsel.errors import unknown
+from llmsel.errors import InputError, unknown
 from llmsel.pool import MISSING, Pool
+from llmsel.similarity import similarity
 
 TIE = 1e-10  # scores closer than this, relative to the best, are equal
 
@@ -27,6 +28,7 @@ class Strategy(ABC):
 
     name: ClassVar[str]
     adaptive: ClassVar[bool] = True  # False: the scores never change, so they are asked for once
+    needs: ClassVar[tuple[str, ...]] = ("votes",)  # fields of the pool
 
     def prepare(self, pool: Pool) -> None:  # noqa: B027 - optional
         """Look at the pool once, before any run; its outcomes are hidden."""
@@ -58,6 +60,7 @@ class Random(Strategy):
 
     name = "Random"
     adaptive = False
+    needs: ClassVar[tuple[str, ...]] = ()
 
     def prepare(self, pool: Pool) -> None:
         """Every query gets the same score."""
@@ -72,6 +75,7 @@ class Uncertainty(Random):
     """Entropy of the weak judges' votes on the query, over all candidates and judges."""
 
     name = "Uncertainty"
+    needs = ("votes",)
 
     def prepare(self, pool: Pool) -> None:
         """Entropy in nats of the shares of loss, draw and win among the query's votes."""
@@ -83,6 +87,7 @@ class Confidence(Random):
     """Lowest confidence first: the share of judges behind a candidate's majority vote."""
 
     name = "Confidence"
+    needs = ("votes",)
 
     def prepare(self, pool: Pool) -> None:
         """Average the majority's share over the candidates."""
@@ -93,6 +98,7 @@ class MostDraws(Random):
     """Share of draws among the query's votes, highest first."""
 
     name = "Most Draws"
+    needs = ("votes",)
 
     def prepare(self, pool: Pool) -> None:
         """Average the draw share over the candidates."""
@@ -198,8 +204,61 @@ class LLMSelector(Strategy):
         return posterior(self._log_weights)
 
 
+class SelectLLM(Strategy):
+    """Select-LLM (arXiv 2605.24981): the query on which likely winners answer least alike.
+
+    Picks ``argmin_i sum_jk P_j P_k s(f_j(q_i), f_k(q_i))`` and updates
+    ``P_j <- P_j exp(score_j / tau)``, the score being 0, 1/2, 1 for loss, draw, win. As the P sum
+    to 1 and ``s(f, f) = 1``, that is the largest ``sum_{j != k} P_j P_k (1 - s)``, which keeps
+    its precision when P is close to certainty. A missing outcome counts 1/2.
+
+    Parameters
+    ----------
+    tau: temperature of the update, above 0 (`llmsel.tune.tune_tau` tunes it on the weak votes).
+    similarity: a kind of `llmsel.similarity.similarity`.
+
+    Raises
+    ------
+    InputError: tau is not above 0.
+    """
+
+    name = "Select-LLM"
+    needs = ("responses",)
+
+    def __init__(self, tau: float = 1.0, similarity: str = "token_f1") -> None:
+        """Check the temperature."""
+        if not tau > 0:
+            raise InputError(f"tau={tau}; the temperature must be above 0.")
+        self.tau = tau
+        self.similarity = similarity
+
+    def prepare(self, pool: Pool) -> None:
+        """Measure how alike the responses are; only pairs j < k, as the measure is symmetric."""
+        alike = similarity(pool, self.similarity)
+        self._pairs = np.triu_indices(pool.n_models, k=1)
+        self._unlike = np.ascontiguousarray(1.0 - alike[:, *self._pairs].T.astype(float))
+
+    def begin(self, realizations: int) -> None:
+        """All models are equally likely."""
+        models = int(self._pairs[1].max()) + 1
+        self._log_weights = np.zeros((realizations, models))
+
+    def scores(self) -> np.ndarray:
+        """Expected dissimilarity, shape ``(R, n)``."""
+        p = posterior(self._log_weights)
+        first, second = self._pairs
+        return (p[:, first] * p[:, second]) @ self._unlike
+
+    def observe(self, chosen: np.ndarray, outcomes: np.ndarray) -> None:
+        """Weigh each model by its score."""
+        score = np.where(outcomes == MISSING, 0.5, (outcomes + 1.0) / 2)
+        self._log_weights += score / self.tau
+        self._log_weights -= self._log_weights.max(axis=1, keepdims=True)
+
+
 STRATEGIES: dict[str, type[Strategy]] = {
-    cls.name: cls for cls in (Random, BradleyTerry, MostDraws, Uncertainty, Confidence, LLMSelector)
+    cls.name: cls
+    for cls in (Random, BradleyTerry, MostDraws, Uncertainty, Confidence, LLMSelector, SelectLLM)
 }
 
 
@@ -215,6 +274,15 @@ def make(strategy: str | Strategy) -> Strategy:
     if strategy not in STRATEGIES:
         raise unknown("strategy", strategy, STRATEGIES)
     return STRATEGIES[strategy]()
+
+
+def possible(pool: Pool) -> list[str]:
+    """Names of the strategies for which the pool holds what they need."""
+    return [
+        name
+        for name, cls in STRATEGIES.items()
+        if all(getattr(pool, field) is not None for field in cls.needs)
+    ]
 
 
 def vote_shares(pool: Pool) -> np.ndarray:

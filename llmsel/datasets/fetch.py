@@ -4,18 +4,19 @@ A file is named ``owner/repository/commit/path``, as raw.githubusercontent.com s
 ``registry.txt`` beside this module pins the SHA-256 of each. ``LLMSEL_MIRROR`` (a folder, a
 ``file://`` or an ``http://`` address) names another place that serves the same paths. Downloads
 go to the cache file by file, each moved into place only when its hash is right: an interrupted
-fetch continues where it stopped.
+fetch continues where it stopped. ``LLMSEL_TIMEOUT`` sets the seconds without a byte (default 30)
+after which a connection counts as stalled.
 """
 
 from __future__ import annotations
 
 import functools
-import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import quote, urlparse
 from urllib.request import url2pathname
 
 import pooch
@@ -27,8 +28,8 @@ from llmsel.paths import ROOT, cache_dir
 from llmsel.pool import read_text
 
 SOURCE = "https://raw.githubusercontent.com/"
-TIMEOUT = 30.0  # seconds without a byte, before a connection counts as stalled
-RETRIES = 2
+WAITS = (0.5, 2.0)  # seconds before the second and the third attempt
+WAY_OUT = "try again, complete files are kept; or name a mirror with LLMSEL_MIRROR"
 
 
 @functools.cache
@@ -53,54 +54,45 @@ def mirror() -> Path | str:
     return path if path.is_absolute() or path.exists() else ROOT / path  # notebooks run elsewhere
 
 
+def state(file: str) -> str:
+    """Tell whether a file is ``verified``, ``damaged`` or ``absent``, without the network."""
+    path = _place(file)
+    if not path.is_file():
+        return "absent"
+    return "verified" if _hash(path) == registry()[file] else "damaged"
+
+
 def is_here(file: str) -> bool:
     """Tell whether a file can be read without the network (its hash is not checked)."""
-    place = mirror()
-    return ((place if isinstance(place, Path) else _downloads()) / file).exists()
+    return _place(file).is_file()
 
 
 def fetch(file: str) -> Path:
     """Return the path of a registered file, fetched if need be; its hash is right.
 
+    A folder as the mirror is read in place. A transient failure (no answer in time, a lost
+    connection, a server error, a damaged body) is tried again twice.
+
     Raises
     ------
-    InputError: not in the mirror, another hash than pinned, or no answer from the network.
+    InputError: not in the registry or the mirror, another hash than pinned (names file, expected
+        and found), refused by the server, or no whole answer from the network.
     """
     if file not in registry():
         raise InputError(f"'{file}' has no pinned hash; add it to llmsel/datasets/registry.txt.")
-    pinned = registry()[file]
-    place = mirror()
+    path, place = _place(file), mirror()
+    now = state(file)
+    if now == "verified":
+        return path
     if isinstance(place, Path):
-        path = place / file
-        if not path.exists():
+        if now == "absent":
             raise InputError(
                 f"the mirror '{place}' (LLMSEL_MIRROR) has no file '{file}'; add it, or unset "
                 "LLMSEL_MIRROR to download."
             )
-        found = _hash(path, path.stat().st_mtime_ns)
-        if found != pinned:
-            raise _mismatch(path, pinned, found)
-        return path
-    logging.getLogger("pooch").setLevel(logging.WARNING)
-    goods = pooch.create(
-        path=_downloads(), base_url=place, registry={file: pinned}, retry_if_failed=RETRIES
-    )
-    download = pooch.HTTPDownloader(timeout=TIMEOUT)
-    try:
-        return Path(goods.fetch(file, downloader=download))
-    except ValueError as error:  # pooch: a complete download whose hash is wrong
-        raise InputError(
-            f"'{place}{file}' is damaged or has changed ({error}); try again, and report it if it "
-            "stays."
-        ) from error
-    except requests.HTTPError as error:
-        raise InputError(f"'{place}{file}' cannot be had: {error}.") from error
-    except (requests.RequestException, OSError) as error:
-        reason = "no answer in time" if isinstance(error, requests.Timeout) else "no connection"
-        raise InputError(
-            f"'{place}{file}' cannot be downloaded: {reason} ({type(error).__name__}); try again, "
-            "what is complete is kept, or name a mirror with LLMSEL_MIRROR."
-        ) from error
+        raise _mismatch(str(path), registry()[file], _hash(path), "copy it again")
+    _download(place + quote(file), path, registry()[file])
+    return path
 
 
 def fetch_all(wanted: Sequence[str], name: str = "") -> list[Path]:
@@ -109,16 +101,71 @@ def fetch_all(wanted: Sequence[str], name: str = "") -> list[Path]:
     return [fetch(file) for file in tqdm(wanted, desc=name, unit="file", disable=quiet)]
 
 
-def _downloads() -> Path:
-    return cache_dir() / "files"
+def _place(file: str) -> Path:
+    place = mirror()
+    return (place if isinstance(place, Path) else cache_dir() / "files") / file
+
+
+def _download(url: str, path: Path, pinned: str) -> None:
+    """Move the file behind ``url`` to ``path`` once it is whole and its hash is right."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name[:100]}.{os.getpid()}.part")
+    get = pooch.HTTPDownloader(timeout=_timeout())
+    failure = InputError(f"'{url}' was not tried.")
+    try:
+        for wait in (*WAITS, None):
+            try:
+                get(url, part, None)
+                found = f"sha256:{pooch.file_hash(str(part))}"
+                if found == pinned:
+                    part.replace(path)
+                    return
+                failure = _mismatch(f"{url}", pinned, found, WAY_OUT)
+            except requests.HTTPError as error:
+                code = error.response.status_code
+                failure = InputError(f"'{url}' cannot be had: the server answers {code}; {WAY_OUT}.")
+                if code < 500 and code not in (408, 429):
+                    raise failure from error
+            except requests.RequestException as error:
+                failure = InputError(f"'{url}' cannot be downloaded: {_reason(error)}; {WAY_OUT}.")
+            if wait is not None:
+                time.sleep(wait)
+        raise failure
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _reason(error: requests.RequestException) -> str:
+    text = str(error)
+    if isinstance(error, requests.Timeout) or "timed out" in text:
+        return f"the connection stalled for {_timeout():g} s (LLMSEL_TIMEOUT)"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return "the connection was lost half-way"
+    return f"no connection ({type(error).__name__})"
+
+
+def _timeout() -> float:
+    text = os.environ.get("LLMSEL_TIMEOUT") or "30"
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise InputError(f"LLMSEL_TIMEOUT is '{text}'; give seconds, more than 0.")
+    return seconds
+
+
+def _hash(path: Path) -> str:
+    stat = path.stat()
+    return _hash_once(path, stat.st_mtime_ns, stat.st_size)
 
 
 @functools.lru_cache(maxsize=4096)
-def _hash(path: Path, _modified: int) -> str:
+def _hash_once(path: Path, _modified: int, _size: int) -> str:
     return f"sha256:{pooch.file_hash(str(path))}"
 
 
-def _mismatch(path: Path, pinned: str, found: str) -> InputError:
+def _mismatch(what: str, pinned: str, found: str, way_out: str) -> InputError:
     return InputError(
-        f"'{path}' is damaged or has changed: expected {pinned}, found {found}; fetch it again."
+        f"'{what}' is damaged or has changed: expected {pinned}, found {found}; {way_out}."
     )

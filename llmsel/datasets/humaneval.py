@@ -1,0 +1,69 @@
+"""`humaneval`: 164 programming tasks, 30 candidates, judged by unit tests.
+
+The verdicts are this project's own execution (data/humaneval); nothing is executed here. The
+programs come from my-other-github-account/llm-humaneval-benchmarks, the tasks from
+openai/human-eval (both MIT).
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+
+import pandas as pd
+
+from llmsel.datasets.fetch import fetch
+from llmsel.datasets.records import join, json_lines, outcomes_of_grades
+from llmsel.errors import unknown
+from llmsel.paths import ROOT
+from llmsel.pool import Pool
+
+FOLDER = ROOT / "data" / "humaneval"
+FILES = (FOLDER / "verdicts.csv", FOLDER / "models.csv")
+PROGRAMS = "my-other-github-account/llm-humaneval-benchmarks/da43bc4c8f529c043123925adf6e51bd2483e6dd"
+TASKS = "openai/human-eval/6d43fb980f9fee3c892a914eda09951f772ad10d/data/HumanEval.jsonl.gz"
+BASELINE = "WizardLM-30B"
+
+
+def needed() -> list[str]:
+    """Files that the benchmark downloads."""
+    return [TASKS, *(f"{PROGRAMS}/{file}" for file in pd.read_csv(FILES[1])["file"])]
+
+
+def load(baseline: str = BASELINE) -> Pool:
+    """Read verdicts, tasks and programs.
+
+    Parameters
+    ----------
+    baseline: any of the models: all are tested.
+
+    Raises
+    ------
+    InputError: files that cannot be had, or an unknown baseline.
+    """
+    verdicts = pd.read_csv(FILES[0], index_col=0)
+    models, queries = list(verdicts.columns), [str(q) for q in verdicts.index]
+    if baseline not in models:
+        raise unknown("baseline", baseline, models)
+    with gzip.open(fetch(TASKS), "rt", encoding="utf-8") as file:
+        tasks = {row["task_id"]: row["prompt"] for row in map(json.loads, file)}
+    programs = {
+        row.model: {
+            r["task_id"]: r["completion"] for r in json_lines(fetch(f"{PROGRAMS}/{row.file}"))
+        }
+        for row in pd.read_csv(FILES[1]).itertuples()
+    }
+    return Pool(
+        queries=tuple(queries),
+        models=tuple(models),
+        baseline=baseline,
+        texts=tuple(tasks[query] for query in queries),
+        responses=join(queries, {m: programs[m] for m in models}, "humaneval"),
+        outcomes=outcomes_of_grades(verdicts.to_numpy(float), models.index(baseline)),
+        name="humaneval",
+        notes={
+            "source": f"{PROGRAMS}; {TASKS}",
+            "licence": "MIT",
+            "oracle": "unit tests, executed by this project (data/humaneval)",
+        },
+    )
