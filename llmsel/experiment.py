@@ -21,6 +21,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from llmsel import belief, strategies
@@ -176,17 +177,20 @@ def select(strategy: Strategy, outcomes: np.ndarray, orders: np.ndarray, budget:
     every = np.arange(realizations)
     rank = np.full((realizations, len(outcomes)), CLOSED, dtype=np.int32)
     np.put_along_axis(rank, orders, np.arange(pool_size, dtype=np.int32)[None], axis=1)
-    strategy.begin(realizations)
     chosen = np.empty((realizations, budget), dtype=np.int32)
-    scores = strategy.scores()
-    for step in range(budget):
-        if step and strategy.adaptive:
-            scores = strategy.scores()
-        now = pick(scores, rank)
-        chosen[:, step] = now
-        rank[every, now] = CLOSED
-        if strategy.adaptive and step + 1 < budget:
-            strategy.observe(now, outcomes[now])
+    # the matrices are small and the other cores have realizations of their own: BLAS threads that
+    # wait for each other cost up to sixty times the product itself
+    with threadpool_limits(limits=1, user_api="blas"):
+        strategy.begin(realizations)
+        scores = strategy.scores()
+        for step in range(budget):
+            if step and strategy.adaptive:
+                scores = strategy.scores()
+            now = pick(scores, rank)
+            chosen[:, step] = now
+            rank[every, now] = CLOSED
+            if strategy.adaptive and step + 1 < budget:
+                strategy.observe(now, outcomes[now])
     return chosen
 
 

@@ -117,7 +117,48 @@ def static(kind, votes, order, budget, baseline):
     return run(score, lambda i: None, order, budget)
 
 
-def choose(strategy, votes, outcomes, order, budget, baseline):
+def token_f1(a, b):
+    a, b = Counter(a), Counter(b)
+    total = sum(a.values()) + sum(b.values())
+    return 2 * sum((a & b).values()) / total if total else 1.0
+
+
+def rouge_l(a, b):
+    """F measure of the longest common subsequence, by dynamic programming."""
+    length = [[0] * (len(b) + 1) for _ in range(len(a) + 1)]
+    for i, x in enumerate(a):
+        for j, y in enumerate(b):
+            longer = max(length[i][j + 1], length[i + 1][j])
+            length[i + 1][j + 1] = length[i][j] + 1 if x == y else longer
+    total = len(a) + len(b)
+    return 2 * length[-1][-1] / total if total else 1.0
+
+
+def select_llm(tokens, outcomes, order, budget, tau=1.0, alike=token_f1):
+    """tokens[i][j]: the tokens of model j's response to query i."""
+    models = len(tokens[0])
+    p = [1 / models] * models
+    known = {}
+
+    def score(i):
+        if i not in known:
+            known[i] = [[1 - alike(a, b) for b in tokens[i]] for a in tokens[i]]
+        pairs = ((j, k) for j in range(models) for k in range(models) if j != k)
+        return sum(p[j] * p[k] * known[i][j][k] for j, k in pairs)
+
+    def observe(i):
+        for j in range(models):
+            outcome = 0 if outcomes[i][j] == MISSING else outcomes[i][j]
+            p[j] *= math.exp((outcome + 1) / 2 / tau)
+        whole = sum(p)
+        p[:] = [x / whole for x in p]
+
+    return run(score, observe, order, budget)
+
+
+def choose(strategy, votes, outcomes, order, budget, baseline, tokens=None):
+    if strategy == "Select-LLM":
+        return select_llm(tokens, outcomes, order, budget)
     if strategy == "LLM Selector":
         return llm_selector(votes, outcomes, order, budget)
     if strategy == "Bradley-Terry":

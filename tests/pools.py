@@ -18,10 +18,15 @@ def simulated(n=24, m=5, z=3, agreement=0.6, spread=0.7, draws=0.8, seed=0, **fi
     outcomes[:, baseline] = 0
     votes[:, baseline] = 0
     models = [f"model-{j}" for j in range(m + 1)]
+    words = np.array(["red", "green", "blue", "one", "two", "."], dtype=object)
+    responses = [
+        [" ".join(rng.choice(words, rng.integers(0, 9))) for _ in models] for _ in range(n)
+    ]
     return Pool(
         [f"q{i}" for i in range(n)],
         models,
         models[baseline],
+        responses=responses,
         votes=votes,
         outcomes=outcomes,
         simulated=True,

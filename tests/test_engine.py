@@ -10,7 +10,7 @@ import numpy as np
 import pools
 import pytest
 
-from llmsel import belief, experiment, strategies
+from llmsel import belief, experiment, strategies, weak
 from llmsel.belief import Belief, ExpectedEntropy
 from llmsel.errors import InputError
 
@@ -24,8 +24,11 @@ def test_engine_picks_what_the_literal_version_picks(strategy, name):
     pool = POOLS[name]
     result = experiment.run(pool, [strategy], realizations=8, seed=11, jobs=1)
     votes, outcomes = pool.votes.tolist(), pool.outcomes.tolist()
+    tokens = [[weak.TOKEN.findall(text.lower()) for text in row] for row in pool.responses]
     for order, chosen in zip(result.orders.tolist(), result.chosen[strategy], strict=True):
-        expected = literal.choose(strategy, votes, outcomes, order, len(order), pool.baseline_index)
+        expected = literal.choose(
+            strategy, votes, outcomes, order, len(order), pool.baseline_index, tokens
+        )
         assert chosen.tolist() == expected
 
 
@@ -127,6 +130,7 @@ def test_golden_picks():
         case["queries"],
         case["models"],
         case["baseline"],
+        responses=case["responses"],
         votes=np.array(case["votes"]),
         outcomes=np.array(case["outcomes"]),
     )

@@ -7,7 +7,7 @@ import pandas as pd
 import pools
 import pytest
 
-from llmsel import experiment, metrics, strategies
+from llmsel import experiment, metrics, strategies, tune
 from llmsel.errors import InputError
 from llmsel.metrics import GAP, IDENTIFICATION, near_best
 from llmsel.pool import MISSING, Pool
@@ -179,7 +179,7 @@ def test_curves_and_efficiency_tables():
     scores = metrics.score(result)
     table = metrics.curves(result, scores)
     assert set(table["benchmark"]) == {"simulated (simulated)"}
-    assert len(table) == 6 * 8 * 40
+    assert len(table) == 7 * 8 * 40
     assert (table["low"] <= table["value"] + 1e-9).all()
     assert (table["high"] >= table["value"] - 1e-9).all()
     efficiency = metrics.efficiency(scores)
@@ -211,6 +211,21 @@ def test_tables_carry_what_made_them(tmp_path):
     (tmp_path / "bare.csv").write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="does not start with the parameters"):
         metrics.read_table(tmp_path / "bare.csv")
+
+
+def test_tuning_looks_at_no_outcome_and_ranks_by_queries_then_area():
+    pool = pools.simulated(n=30, seed=9)
+    noisy = tune.noisy(pool)
+    assert noisy.outcomes.tolist() == np.sign(pool.votes.sum(axis=2)).tolist()
+    options = {"realizations": 20, "jobs": 1}
+    best, table = tune.tune_eps(pool, step=0.25, **options)
+    assert len(table) == 3 and (best.eps_loss, best.eps_draw) == tuple(table.iloc[0, :2])
+    queries = table["queries"].to_numpy()
+    assert (np.diff(queries[~np.isnan(queries)]) >= 0).all()
+    again, _ = tune.tune_eps(pool.hide_outcomes(), step=0.25, **options)
+    assert repr(again) == repr(best)
+    chosen, table = tune.tune_tau(pool, **options)
+    assert chosen.tau in tune.TAUS and len(table) == len(tune.TAUS)
 
 
 def test_a_result_says_what_made_it():

@@ -32,8 +32,8 @@ def test_the_lock_pins_every_dependency_and_names_no_host():
 def test_imports_point_downwards():
     """pool <- weak, belief <- strategies <- experiment <- metrics <- plots; nothing takes cli."""
     order = [
-        *("errors", "paths", "pool", "weak", "datasets", "belief", "strategies", "experiment"),
-        *("metrics", "plots", "session", "reproduce", "cli"),
+        *("errors", "paths", "pool", "weak", "similarity", "datasets", "belief", "strategies"),
+        *("experiment", "metrics", "tune", "plots", "session", "reproduce", "cli"),
     ]
     for path in (ROOT / "llmsel").rglob("*.py"):
         module = path.relative_to(ROOT / "llmsel").parts[0].removesuffix(".py")

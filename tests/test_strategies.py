@@ -1,11 +1,13 @@
 """The contract that every strategy must pass; a new strategy is tested the day it is written."""
 
 import choix
+import literal
 import numpy as np
 import pools
 import pytest
+from rouge_score import rouge_scorer
 
-from llmsel import experiment, strategies
+from llmsel import experiment, similarity, strategies, weak
 from llmsel.errors import InputError
 from llmsel.pool import MISSING, Pool
 
@@ -51,11 +53,44 @@ class TestContract:
         assert repr(strategies.make(name)).startswith(type(strategies.make(name)).__name__ + "(")
 
 
-@pytest.mark.parametrize("name", [n for n in strategies.STRATEGIES if n != "Random"])
-def test_a_strategy_that_needs_votes_says_so(name):
-    bare = POOL.replace(votes=None)
-    with pytest.raises(InputError, match=r"has no votes; compute them with llmsel.add_votes"):
-        picks(name, bare)
+@pytest.mark.parametrize("name", strategies.STRATEGIES)
+def test_a_strategy_says_what_it_lacks_and_is_left_out_by_default(name):
+    bare = POOL.replace(votes=None, responses=None)
+    assert strategies.possible(bare) == ["Random"]
+    assert strategies.possible(POOL) == list(strategies.STRATEGIES)
+    for field in strategies.STRATEGIES[name].needs:
+        with pytest.raises(InputError, match=f"has no {field}; (compute|give)"):
+            picks(name, bare)
+
+
+@pytest.mark.parametrize("kind", ["token_f1", "rouge_l"])
+def test_similarity_equals_the_literal_measure(kind, monkeypatch):
+    tokens = [[weak.TOKEN.findall(text.lower()) for text in row] for row in POOL.responses]
+    measure = {"token_f1": literal.token_f1, "rouge_l": literal.rouge_l}[kind]
+    alike = similarity.similarity(POOL, kind)
+    for i in range(POOL.n_queries):
+        expected = [[measure(a, b) for b in tokens[i]] for a in tokens[i]]
+        np.testing.assert_allclose(alike[i], expected, atol=1e-6)
+    monkeypatch.setattr(similarity, "_one_query", None)  # the second time it is read
+    np.testing.assert_array_equal(similarity.similarity(POOL, kind), alike)
+    with pytest.raises(InputError, match="unknown similarity 'rouge': did you mean 'rouge_l'"):
+        similarity.similarity(POOL, "rouge")
+
+
+def test_rouge_l_agrees_with_the_reference_package():
+    scorer = rouge_scorer.RougeScorer(["rougeL"])
+    texts = ["the cat sat on the mat", "a cat on the mat sat there", "nothing alike", "the the"]
+    pool = Pool(["q"], ["a", "b", "c", "d"], "a", responses=[texts])
+    alike = similarity.similarity(pool, "rouge_l")[0]
+    for j, one in enumerate(texts):
+        for k, other in enumerate(texts):
+            expected = scorer.score(one, other)["rougeL"].fmeasure
+            assert alike[j, k] == pytest.approx(expected, abs=1e-6)
+
+
+def test_select_llm_refuses_a_temperature_of_zero():
+    with pytest.raises(InputError, match=r"tau=0; the temperature must be above 0"):
+        strategies.SelectLLM(tau=0)
 
 
 def test_random_takes_the_seeded_order():
