@@ -23,13 +23,14 @@ data_app = typer.Typer(help="Benchmarks: list, fetch, verify, describe.", no_arg
 app.add_typer(data_app, name="data")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Name = Annotated[str, typer.Argument(help="A benchmark of `llmsel data list`.")]
 
 
 @data_app.command("list")
 def data_list(as_json: AsJson = False) -> None:
-    """List the benchmarks.
+    """List the benchmarks: name, queries x candidates, whether its files are here, what it is.
 
-    Example: llmsel data list
+    Examples: llmsel data list; llmsel data list --json
     """
     rows = [datasets.describe(name) for name in datasets.names()]
     if as_json:
@@ -41,34 +42,51 @@ def data_list(as_json: AsJson = False) -> None:
 
 
 @data_app.command("fetch")
-def data_fetch(name: str) -> None:
-    """Fetch a benchmark's files, or check that they are here.
+def data_fetch(name: Name, as_json: AsJson = False) -> None:
+    """Fetch a benchmark's files, or check that they are here. An interrupted fetch continues.
 
-    Example: llmsel data fetch alpacaeval
+    Examples: llmsel data fetch alpacaeval; LLMSEL_MIRROR=/my/folder llmsel data fetch mt-bench
     """
-    typer.echo(f"{len(datasets.fetch_files(name))} files of {name} are here, hashes verified")
+    paths = datasets.fetch_files(name)
+    if as_json:
+        typer.echo(json.dumps([str(path) for path in paths], indent=2))
+        return
+    typer.echo(f"{len(paths)} files of {name} are here, hashes verified")
 
 
 @data_app.command("verify")
-def data_verify(name: Annotated[str | None, typer.Argument()] = None) -> None:
-    """Check the hashes of the files that are here.
+def data_verify(
+    name: Annotated[
+        str | None, typer.Argument(help="A benchmark; all of them if left out.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check the hashes of the files that are here; exit code 1 if one is damaged.
 
-    Example: llmsel data verify
+    Examples: llmsel data verify; llmsel data verify alpacaeval --json
     """
-    for each in datasets.names() if name is None else (name,):
-        if datasets.describe(each)["here"]:
-            typer.echo(f"{each}: {len(datasets.fetch_files(each))} files verified")
-        else:
-            typer.echo(f"{each}: not fetched")
+    found = {each: datasets.verify(each) for each in ([name] if name else datasets.names())}
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    for each, files in () if as_json else found.items():
+        absent, damaged = len(files["absent"]), len(files["damaged"])
+        text = f"{len(files['verified'])} files verified"
+        text += f", {damaged} damaged" * bool(damaged) + f", {absent} absent" * bool(absent)
+        fetched = files["verified"] or damaged or not absent
+        typer.echo(f"{each}: {text if fetched else 'not fetched'}")
+        for file in files["damaged"]:
+            typer.echo(f"damaged: {file}", err=True)
+    if any(files["damaged"] for files in found.values()):
+        raise typer.Exit(1)
 
 
 @data_app.command("card")
-def data_card(name: str) -> None:
-    """Print a benchmark's data card.
+def data_card(name: Name, as_json: AsJson = False) -> None:
+    """Print a benchmark's data card: size, missing cells, draws, win rates, source, licence.
 
-    Example: llmsel data card smol
+    Examples: llmsel data card smol; llmsel data card twin:bingo --json
     """
-    typer.echo(datasets.card(name))
+    typer.echo(json.dumps(datasets.facts(name), indent=2) if as_json else datasets.card(name))
 
 
 @app.command("reproduce")

@@ -342,7 +342,8 @@ class Pool:
         if self.responses is not None:
             digest.update(json.dumps(self.responses.tolist()).encode())
         for array in (self.votes, self.outcomes):
-            digest.update(b"none" if array is None else np.ascontiguousarray(array).tobytes())
+            # the buffer itself: a copy of memory-mapped votes may not fit
+            digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
         return digest.hexdigest()
 
     def __repr__(self) -> str:

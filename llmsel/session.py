@@ -17,7 +17,7 @@ from llmsel.errors import InputError, unknown
 from llmsel.experiment import CLOSED, draw_orders
 from llmsel.metrics import wilson
 from llmsel.pool import MISSING, Pool
-from llmsel.strategies import Strategy, make, pick
+from llmsel.strategies import Random, Strategy, make, pick
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +47,7 @@ class Answer:
     leaders: the model, or the models tied, with the highest win rate so far.
     win_rate: of the leaders on the annotated queries, in [0, 1].
     low, high: 95 % Wilson interval of that win rate for the whole pool, shrunk for a finite pool.
+        Valid for queries drawn at random and a model fixed beforehand; otherwise a guide.
     belief: P(best) per model under the two-parameter model.
     annotated, queries: number of annotated queries, and of all.
     statement: the answer in one sentence, with what it is worth.
@@ -98,6 +99,15 @@ class Session:
     def remaining(self) -> int:
         """Number of queries not yet annotated."""
         return self.pool.n_queries - len(self.history)
+
+    @property
+    def _caveat(self) -> str:
+        if type(self.strategy) is Random:
+            return "for queries drawn at random"
+        return (
+            "which only a random choice of queries would justify: these were chosen, and the rest "
+            "may differ"
+        )
 
     def ask(self) -> Question:
         """Name the next query; asking again without telling gives the same one.
@@ -218,8 +228,8 @@ class Session:
         worth = (
             "every query is judged: this is exact."
             if complete
-            else f"{m} of {n} queries; 95 % interval {low:.1%} to {high:.1%}, which assumes that "
-            "they are like the rest of the pool. No certificate."
+            else f"{m} of {n} queries; 95 % interval {low:.1%} to {high:.1%}, {self._caveat}. "
+            "No certificate."
         )
         chance = posterior(self._log_weights)[0]
         return Answer(

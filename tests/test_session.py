@@ -47,7 +47,11 @@ def test_without_a_certificate_the_answer_says_so():
     play(session, pool, 5)
     answer = session.best()
     assert "5 of 20 queries" in answer.statement and "No certificate" in answer.statement
+    assert "the rest may differ" in answer.statement
     assert answer.low < answer.win_rate <= answer.high
+    drawn = Session(pool, "Random")
+    play(drawn, pool, 5)
+    assert "for queries drawn at random. No certificate." in drawn.best().statement
 
 
 def test_undo_goes_back_to_the_very_same_state():

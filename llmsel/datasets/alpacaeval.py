@@ -11,18 +11,23 @@ pool's notes.
 from __future__ import annotations
 
 import json
-import warnings
 from collections import Counter
 from typing import Any
 
 import numpy as np
 
 from llmsel.datasets.fetch import fetch_all, files
+from llmsel.datasets.records import join, note_duplicates
 from llmsel.errors import InputError
 from llmsel.pool import MISSING, Pool, read_text
 
 COMMIT = "tatsu-lab/alpaca_eval/cd543a149df89434d8a54582c0151c0b945c3d20"
 BASELINE = "text_davinci_003"
+
+
+def needed() -> list[str]:
+    """Files that the benchmark is made of."""
+    return files(f"{COMMIT}/results/", "/alpaca_eval_gpt4/annotations.json")
 
 
 def outcome(preference: float | None, baseline_first: bool) -> int:
@@ -53,53 +58,45 @@ def load(drop_duplicates: bool = False) -> Pool:
     ------
     InputError: a damaged file, or files whose queries do not fit together.
     """
-    wanted = files(f"{COMMIT}/results/", "/alpaca_eval_gpt4/annotations.json")
+    paths = fetch_all(needed(), "alpacaeval")
     records = {
         file.split("/")[4]: json.loads(read_text(path))
-        for file, path in zip(wanted, fetch_all(wanted, "alpacaeval"), strict=True)
+        for file, path in zip(needed(), paths, strict=True)
     }
     return assemble(records, drop_duplicates)
 
 
 def assemble(records: dict[str, list[dict[str, Any]]], drop_duplicates: bool = False) -> Pool:
     """Build the pool from the records of each candidate's file (see `load`)."""
-    texts = list(dict.fromkeys(r["instruction"] for r in next(iter(records.values()))))
-    place = {text: i for i, text in enumerate(texts)}
-    candidates = list(records)
-    responses = np.empty((len(texts), len(candidates) + 1), dtype=object)
-    outcomes = np.full(responses.shape, MISSING, dtype=np.int8)
-    outcomes[:, -1] = 0
-    categories: list[str] = [""] * len(texts)
+    first = next(iter(records))
+    texts = list(dict.fromkeys(r["instruction"] for r in records[first]))
+    pairs = {m: [(r["instruction"], r) for r in rows] for m, rows in records.items()}
+    table = join("alpacaeval", first, texts, pairs)
+    responses = np.empty((len(texts), len(records) + 1), dtype=object)
+    outcomes = np.zeros(responses.shape, dtype=np.int8)
     odd: Counter[str] = Counter()
     other_baseline = 0
-    for j, (model, rows) in enumerate(records.items()):
-        if {r["instruction"] for r in rows} != place.keys() or len(rows) != len(texts):
-            raise InputError(
-                f"alpacaeval: the file of '{model}' does not hold the {len(texts)} queries of "
-                f"'{candidates[0]}', each once; the queries cannot be joined."
-            )
-        for r in rows:
-            i = place[r["instruction"]]
+    for j, model in enumerate(records):
+        for i, r in enumerate(table[:, j]):
             if BASELINE not in (r["generator_1"], r["generator_2"]):
                 raise InputError(f"alpacaeval: a record of '{model}' is not against {BASELINE}.")
-            first = r["generator_1"] == BASELINE
-            baseline, response = (r["output_1"], r["output_2"])[:: 1 if first else -1]
-            outcomes[i, j] = outcome(r["preference"], first)
+            leads = r["generator_1"] == BASELINE
+            baseline, response = (r["output_1"], r["output_2"])[:: 1 if leads else -1]
+            outcomes[i, j] = outcome(r["preference"], leads)
             responses[i, j] = response or ""
-            if responses[i, -1] is None:
+            if j == 0:
                 responses[i, -1] = baseline
             other_baseline += responses[i, -1] != baseline
-            categories[i] = r["dataset"]
             if r["preference"] not in (1, 1.5, 2):
                 odd[str(r["preference"])] += 1
     pool = Pool(
         queries=tuple(f"alpacaeval-{i:03d}" for i in range(len(texts))),
-        models=(*candidates, BASELINE),
+        models=(*records, BASELINE),
         baseline=BASELINE,
         texts=tuple(texts),
         responses=responses,
         outcomes=outcomes,
-        categories=tuple(categories),
+        categories=tuple(r["dataset"] for r in table[:, -1]),
         name="alpacaeval",
         notes={
             "source": COMMIT,
@@ -109,30 +106,4 @@ def assemble(records: dict[str, list[dict[str, Any]]], drop_duplicates: bool = F
             "cells where the baseline's response differs from the first file's": other_baseline,
         },
     )
-    twins = duplicates(pool)
-    if not twins:
-        return pool
-    pool = pool.replace(notes={**pool.notes, "exact duplicates": [list(pair) for pair in twins]})
-    if drop_duplicates:
-        dropped = {second for _, second in twins}
-        return pool.subset(models=[m for m in pool.models if m not in dropped])
-    named = "; ".join(f"'{first}' and '{second}'" for first, second in twins)
-    warnings.warn(
-        f"alpacaeval: {named} hold the same responses and outcomes under two names; both are "
-        "kept (drop_duplicates=True keeps the first).",
-        stacklevel=3,
-    )
-    return pool
-
-
-def duplicates(pool: Pool) -> list[tuple[str, str]]:
-    """Return pairs of candidates with the same responses and the same outcomes."""
-    responses, outcomes = pool.need("responses"), pool.need("outcomes")
-    first: dict[tuple, str] = {}
-    pairs = []
-    for j, model in enumerate(pool.models):
-        content = (*responses[:, j].tolist(), outcomes[:, j].tobytes())
-        if content in first:
-            pairs.append((first[content], model))
-        first.setdefault(content, model)
-    return pairs
+    return note_duplicates(pool, drop_duplicates)

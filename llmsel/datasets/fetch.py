@@ -108,11 +108,10 @@ def _place(file: str) -> Path:
 
 def _download(url: str, path: Path, pinned: str) -> None:
     """Move the file behind ``url`` to ``path`` once it is whole and its hash is right."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name[:100]}.{os.getpid()}.part")
     get = pooch.HTTPDownloader(timeout=_timeout())
-    failure = InputError(f"'{url}' was not tried.")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         for wait in (*WAITS, None):
             try:
                 get(url, part, None)
@@ -120,26 +119,28 @@ def _download(url: str, path: Path, pinned: str) -> None:
                 if found == pinned:
                     part.replace(path)
                     return
-                failure = _mismatch(f"{url}", pinned, found, WAY_OUT)
-            except requests.HTTPError as error:
-                code = error.response.status_code
-                failure = InputError(f"'{url}' cannot be had: the server answers {code}; {WAY_OUT}.")
+                failure = _mismatch(url, pinned, found, WAY_OUT)
+            except requests.RequestException as error:
+                failure = InputError(f"'{url}' cannot be had: {_reason(error)}; {WAY_OUT}.")
+                code = 500 if error.response is None else error.response.status_code
                 if code < 500 and code not in (408, 429):
                     raise failure from error
-            except requests.RequestException as error:
-                failure = InputError(f"'{url}' cannot be downloaded: {_reason(error)}; {WAY_OUT}.")
-            if wait is not None:
-                time.sleep(wait)
-        raise failure
+            if wait is None:
+                raise failure
+            time.sleep(wait)
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be written: {error}.") from error
     finally:
         part.unlink(missing_ok=True)
 
 
 def _reason(error: requests.RequestException) -> str:
-    text = str(error)
-    if isinstance(error, requests.Timeout) or "timed out" in text:
+    if error.response is not None:
+        return f"the server answers {error.response.status_code} {error.response.reason}"
+    if isinstance(error, requests.Timeout) or "timed out" in str(error):
         return f"the connection stalled for {_timeout():g} s (LLMSEL_TIMEOUT)"
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+    broken = (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError)
+    if isinstance(error, broken) or "aborted" in str(error):
         return "the connection was lost half-way"
     return f"no connection ({type(error).__name__})"
 

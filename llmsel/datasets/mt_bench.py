@@ -2,7 +2,7 @@
 
 Texts: geronimi73/FastChat (Apache-2.0). Votes: Siquan-Wang/llm-judge-calibration, ``labels.csv``
 (CC-BY-4.0; Zheng et al. 2023), vote counts per pair of models. The outcome is the plurality of
-the human votes; as many wins as losses, or a plurality of ties, is a draw. A pair that no human
+the human votes; a plurality of ties, or equal counts at the top, is a draw. A pair that no human
 voted on is missing: unknown, never a draw.
 """
 
@@ -16,7 +16,9 @@ from llmsel.datasets.records import join, json_lines
 from llmsel.errors import unknown
 from llmsel.pool import MISSING, Pool
 
-TEXTS = "geronimi73/FastChat/945194bb18cbbc2ef3630fc30087114da32085f0/fastchat/llm_judge/data/mt_bench"
+TEXTS = (
+    "geronimi73/FastChat/945194bb18cbbc2ef3630fc30087114da32085f0/fastchat/llm_judge/data/mt_bench"
+)
 VOTES = "Siquan-Wang/llm-judge-calibration/5ecf0348e90f4519afdf3e03ac46a3a56bff3a58"
 BASELINE = "gpt-3.5-turbo"
 
@@ -35,34 +37,38 @@ def load(baseline: str = BASELINE) -> Pool:
 
     Raises
     ------
-    InputError: files that cannot be had, or an unknown baseline.
+    InputError: files that cannot be had or do not fit together, or an unknown baseline.
     """
     fetch_all(needed(), "mt-bench")
     queries = json_lines(fetch(f"{TEXTS}/question.jsonl"))
     ids = [str(query["question_id"]) for query in queries]
-    answers = {}
-    for file in files(f"{TEXTS}/model_answer/"):
-        rows = json_lines(fetch(file))
-        by_query = {str(r["question_id"]): r["choices"][0]["turns"][0] for r in rows}
-        answers[file.rsplit("/", 1)[1].removesuffix(".jsonl")] = by_query
+    answers = {
+        file.rsplit("/", 1)[1].removesuffix(".jsonl"): [
+            (str(r["question_id"]), r["choices"][0]["turns"][0]) for r in json_lines(fetch(file))
+        ]
+        for file in files(f"{TEXTS}/model_answer/")
+    }
     (table,) = files(VOTES)
     votes = pd.read_csv(fetch(table), dtype={"question_id": str})
-    models = [m for m in answers if m in set(votes["model_a"]) | set(votes["model_b"])]
-    if baseline not in models:
-        raise unknown("baseline", baseline, models)
+    if baseline not in answers:
+        raise unknown("baseline", baseline, answers)
+    outcomes = plurality(votes[votes["turn"] == 1], ids, list(answers), baseline)
+    responses = join("mt-bench", "question.jsonl", ids, answers)
     return Pool(
         queries=tuple(ids),
-        models=tuple(models),
+        models=tuple(answers),
         baseline=baseline,
         texts=tuple(query["turns"][0] for query in queries),
-        responses=join(ids, {m: answers[m] for m in models}, "mt-bench"),
-        outcomes=plurality(votes[votes["turn"] == 1], ids, models, baseline),
+        responses=responses,
+        outcomes=outcomes,
         categories=tuple(query["category"] for query in queries),
         name="mt-bench",
         notes={
             "source": f"{TEXTS.split('/data')[0]}; {VOTES}",
             "licence": "texts Apache-2.0, votes CC-BY-4.0 (Zheng et al. 2023)",
             "oracle": "human experts, first turn, plurality of votes",
+            "cells without a human vote": int((outcomes == MISSING).sum()),
+            "empty responses": int((responses == "").sum()),
         },
     )
 
@@ -79,8 +85,8 @@ def plurality(
             continue
         sides = [(row.model_a, row.n_human_a), (row.model_b, row.n_human_b)]
         (_, lost), (model, won) = sides if row.model_a == baseline else sides[::-1]
-        if won + lost + row.n_human_ties == 0 or model not in models:
-            continue
-        tied = won == lost or row.n_human_ties > max(won, lost)
-        outcomes[row_of[row.question_id], models.index(model)] = 0 if tied else np.sign(won - lost)
+        tied = row.n_human_ties
+        if won + lost + tied:
+            verdict = int(won > max(lost, tied)) - int(lost > max(won, tied))
+            outcomes[row_of[row.question_id], models.index(model)] = verdict
     return outcomes

@@ -1,8 +1,9 @@
 """`official:<name>`: the paper's six published outcome matrices, with the paper's weak votes.
 
 Source: RobustML-Lab/llm-selector at commit 15faa47. ``judge.json`` holds per model a list of
--1/0/1, or null for the baseline; ``weak_judge.json`` per model and query a list of ten values,
-of which the sign is the vote (null for the baseline).
+-1/0/1, or null for the baseline; ``weak_judge.json`` per model and query a list of ten values in
+-1/0/1 (should one be a score, its sign is the vote, and the notes count them). What the second
+file says of the baseline, null or draws, is not read: its votes are draws by definition.
 """
 
 from __future__ import annotations
@@ -26,6 +27,15 @@ FOLDERS = {
     "bingo": "bingo",
     "mediqa": "medi_qa",
 }
+SHAPES = {  # queries, candidates
+    "alpacaeval": (805, 52),
+    "arena-hard": (500, 67),
+    "mt-bench": (80, 5),
+    "flickr30k": (1000, 50),
+    "bingo": (762, 30),
+    "mediqa": (150, 8),
+}
+JUDGES = 10
 
 
 def needed(name: str) -> list[str]:
@@ -61,7 +71,8 @@ def assemble(
 
     Raises
     ------
-    InputError: not exactly one baseline, other models in the two files, lists of other lengths.
+    InputError: not exactly one baseline, other models in the two files, lists of other lengths,
+        not ten weak values, or a value that is no number.
     """
     baselines = [model for model, row in judge.items() if row is None]
     if len(baselines) != 1:
@@ -70,32 +81,41 @@ def assemble(
         other = sorted(set(judge) ^ set(weak))
         raise InputError(f"{name}: '{other[0]}' is in only one of judge.json and weak_judge.json.")
     (baseline,) = baselines
-    models = list(judge)
-    rows = {model: row for model, row in judge.items() if row is not None}
-    lengths = {len(row) for row in rows.values()}
+    candidates = [model for model in judge if model != baseline]
+    lengths = {len(judge[model] or ()) for model in candidates}
     if len(lengths) != 1:
         raise InputError(f"{name}: judge.json has lists of different lengths {sorted(lengths)}.")
     n = lengths.pop()
-    try:
-        guesses = {m: np.array(weak[m], float) for m in models if weak[m] is not None}
-        shapes = {guess.shape for guess in guesses.values()}
-    except ValueError as error:
-        raise InputError(f"{name}: weak_judge.json is ragged ({error}).") from error
-    if len(shapes) != 1 or (shape := shapes.pop())[:1] != (n,) or len(shape) != 2:
-        raise InputError(f"{name}: weak_judge.json does not hold one list per query of {n}.")
-    outcomes = np.zeros((n, len(models)))
-    votes = np.zeros((n, len(models), shape[1]))
-    for j, model in enumerate(models):
+    outcomes = np.zeros((n, len(judge)))
+    values = np.zeros((n, len(judge), JUDGES))
+    for j, model in enumerate(judge):
         if model == baseline:
             continue
-        outcomes[:, j] = rows[model]
-        votes[:, j] = np.sign(guesses[model])
+        try:
+            outcomes[:, j] = judge[model]
+            given = np.array(weak[model], dtype=float)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"{name}: the values of '{model}' are not {n} numbers and {n} lists of {JUDGES} "
+                f"({error})."
+            ) from error
+        if given.shape != (n, JUDGES) or not np.isfinite(given).all():
+            raise InputError(
+                f"{name}: weak_judge.json does not hold {n} lists of {JUDGES} numbers for "
+                f"'{model}'."
+            )
+        values[:, j] = given
     return Pool(
         queries=tuple(f"{name}-{i}" for i in range(n)),
-        models=tuple(models),
+        models=tuple(judge),
         baseline=baseline,
-        votes=votes,
+        votes=np.sign(values),
         outcomes=outcomes,
         name=name,
-        notes={"source": f"{COMMIT}/{FOLDERS[name.split(':')[1]]}", "oracle": "as published"},
+        notes={
+            "source": f"{COMMIT}/{FOLDERS[name.split(':')[1]]}",
+            "licence": "see the repository",
+            "oracle": "as published",
+            "weak values that are not -1, 0 or 1": int((~np.isin(values, (-1, 0, 1))).sum()),
+        },
     )

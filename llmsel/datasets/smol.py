@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
+from llmsel.datasets.records import join, json_lines, outcomes_of_grades
 from llmsel.errors import InputError, unknown
 from llmsel.paths import ROOT
 from llmsel.pool import Pool, read_text
@@ -17,7 +16,6 @@ FOLDER = ROOT / "data" / "smol"
 FILES = tuple(
     FOLDER / name for name in ("models.toml", "queries.jsonl", "responses.jsonl", "scores.csv")
 )
-EQUAL = 1e-9  # grades closer than this are a draw
 
 
 def load(baseline: str | None = None, folder: Path = FOLDER) -> Pool:
@@ -33,25 +31,36 @@ def load(baseline: str | None = None, folder: Path = FOLDER) -> Pool:
     InputError: a missing file, an unknown baseline, or tables that do not fit together.
     """
     settings = tomllib.loads(read_text(folder / "models.toml"))
+    models = [model["name"] for model in settings["model"]]
     baseline = baseline or settings["baseline"]
-    queries = [json.loads(line) for line in read_text(folder / "queries.jsonl").splitlines()]
+    if baseline not in models:
+        raise unknown("baseline", baseline, models)
+    queries = json_lines(folder / "queries.jsonl")
     ids = [query["query_id"] for query in queries]
     read_text(folder / "scores.csv")
     grades = pd.read_csv(folder / "scores.csv", index_col="query_id")
-    models = [model["name"] for model in settings["model"]]
     if list(grades.index) != ids or set(grades.columns) != set(models):
         raise InputError(
             f"'{folder / 'scores.csv'}' does not hold the queries of queries.jsonl and the models "
             "of models.toml; run grade.py again."
         )
-    if baseline not in models:
-        raise unknown("baseline", baseline, models)
-    lines = read_text(folder / "responses.jsonl").splitlines()
-    answers = pd.DataFrame([json.loads(line) for line in lines])
-    by_query = {query["query_id"]: query for query in queries}
-    answers["query"] = [by_query[q]["query"] for q in answers["query_id"]]
-    answers["category"] = [by_query[q]["category"] for q in answers["query_id"]]
-    pool = Pool.from_frame(answers, baseline, name="smol").subset(queries=ids, models=models)
-    difference = grades[models].to_numpy() - grades[[baseline]].to_numpy()
-    outcomes = np.where(np.abs(difference) < EQUAL, 0, np.sign(difference))
-    return pool.replace(outcomes=outcomes, notes={"oracle": "programs (data/smol/grade.py)"})
+    answers: dict[str, list[tuple[str, str]]] = {model: [] for model in models}
+    for row in json_lines(folder / "responses.jsonl"):
+        if row["model"] not in answers:
+            raise unknown("model", row["model"], models)
+        answers[row["model"]].append((row["query_id"], row["response"]))
+    return Pool(
+        queries=tuple(ids),
+        models=tuple(models),
+        baseline=baseline,
+        texts=tuple(query["query"] for query in queries),
+        responses=join("smol", "queries.jsonl", ids, answers),
+        outcomes=outcomes_of_grades(grades[models].to_numpy(float), models.index(baseline)),
+        categories=tuple(query["category"] for query in queries),
+        name="smol",
+        notes={
+            "source": "this repository (data/smol)",
+            "licence": "Apache-2.0",
+            "oracle": "programs (data/smol/grade.py)",
+        },
+    )
