@@ -27,6 +27,7 @@ from llmsel.pool import MISSING
 
 NEAR_BEST = (0.1, 0.5, 1.0, 2.5, 5.0)  # percent below the best win rate
 IDENTIFICATION, GAP = "identification", "gap"
+LEVELS = (0.7, 0.8, 0.9, 0.95, 1.0)  # shares of runs
 SLACK = 1e-12  # win rates are ratios of small integers; closer than this is equal
 CELLS = 20_000_000  # array cells worked on at once
 
@@ -174,8 +175,8 @@ def efficiency(
     Parameters
     ----------
     scores: from `score`.
-    targets: metric -> levels in [0, 1]; None takes identification at 0.9, 0.95, 1 and near-best
-        1 % at 0.95.
+    targets: metric -> levels in [0, 1]; None takes identification and every near-best at each
+        of `LEVELS`.
     methods: strategies that are not baselines: the strongest baseline is the strategy outside
         this tuple with the smallest budget.
     bootstraps: resamples of the realizations (the same for all strategies, so differences are
@@ -189,7 +190,7 @@ def efficiency(
     (share of the annotations saved, negative when more are needed) each with ``_low``, ``_high``.
     """
     if targets is None:
-        targets = {IDENTIFICATION: (0.9, 0.95, 1.0), near_best(1.0): (0.95,)}
+        targets = dict.fromkeys([IDENTIFICATION, *map(near_best, NEAR_BEST)], LEVELS)
     names = list(scores)
     count = len(next(iter(scores[names[0]].values())))
     picks = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), bootstraps)
@@ -225,24 +226,68 @@ def _interval(draws: np.ndarray) -> tuple[float, float, float]:
     return float(draws[0]), float(low), float(high)
 
 
-def efficiency_view(table: pd.DataFrame) -> pd.DataFrame:
+SHOWN = {IDENTIFICATION: (0.9, 0.95, 1.0), near_best(1.0): (0.95,)}
+
+
+def efficiency_view(
+    table: pd.DataFrame, shown: Mapping[str, tuple[float, ...]] | None = None
+) -> pd.DataFrame:
     """Lay an efficiency table out for reading: one row per strategy, budgets and reductions.
 
+    Parameters
+    ----------
+    table: from `efficiency`.
+    shown: metric -> levels to show; None takes `SHOWN`.
+
+    Returns
+    -------
     Columns are pairs (metric and level, what): the budget in annotations, and its change against
     Random and against the strongest baseline (negative: annotations saved).
     """
     view: dict[str, dict[tuple[str, str], str]] = {}
+    shown = SHOWN if shown is None else shown
     for row in table.itertuples():
+        if row.level not in shown.get(row.metric, ()):
+            continue
         short = "best model" if row.metric == IDENTIFICATION else row.metric
         column = f"{short}, {row.level:.0%} of runs"
         cells = view.setdefault(row.strategy, {})
         cells[column, "queries"] = "never" if np.isnan(row.budget) else f"{row.budget:.0f}"
         for value, title in ((row.vs_random, "vs Random"), (row.vs_strongest, "vs strongest")):
-            shown = "-" if np.isnan(value) else f"{round(-value, 2) + 0.0:+.0%}"
-            cells[column, title] = shown
+            change = "-" if np.isnan(value) else f"{round(-value, 2) + 0.0:+.0%}"
+            cells[column, title] = change
     frame = pd.DataFrame.from_dict(view, orient="index")
     frame.columns = pd.MultiIndex.from_tuples(frame.columns)
     return frame.rename_axis("strategy")
+
+
+def gap_table(
+    curves_table: pd.DataFrame, levels: tuple[float, ...] = (0.7, 0.8, 0.9, 1.0)
+) -> pd.DataFrame:
+    """Win-rate gap of each strategy at the budgets where a method reaches a level.
+
+    Parameters
+    ----------
+    curves_table: from `curves`, of one benchmark.
+    levels: identification probabilities; each gives the budget at which LLM Selector stays at or
+        above it, and there the 95th percentile of the gap of every strategy.
+
+    Returns
+    -------
+    One row per level: ``level``, ``budget`` (annotated queries, NaN if never reached), then a
+    column per strategy (gap in points of win rate).
+    """
+    by = curves_table.set_index(["strategy", "metric"]).sort_index()
+    reference = by.loc[("LLM Selector", IDENTIFICATION)].sort_values("budget")["value"].to_numpy()
+    rows = []
+    for level in levels:
+        budget = float(first_stable(reference, level))
+        row: dict[str, float] = {"level": level, "budget": budget}
+        for strategy in dict.fromkeys(curves_table["strategy"]):
+            gaps = by.loc[(strategy, f"{GAP}, 95th percentile")].set_index("budget")["value"]
+            row[strategy] = np.nan if np.isnan(budget) else 100 * gaps[int(budget)]
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def write_table(table: pd.DataFrame, path: str | Path, parameters: Mapping[str, Any]) -> Path:

@@ -193,6 +193,13 @@ def test_curves_and_efficiency_tables():
     assert smallest.budget == best.set_index("strategy").loc[strongest, "budget"]
     selector = best.set_index("strategy").loc["LLM Selector"]
     assert selector["vs_strongest"] == pytest.approx(1 - selector["budget"] / smallest.budget)
+    assert len(efficiency) == 7 * 6 * len(metrics.LEVELS)
+    gaps = metrics.gap_table(table).set_index("level")
+    budget = gaps.loc[0.9, "budget"]
+    curve = table[(table.strategy == "LLM Selector") & (table.metric == IDENTIFICATION)]
+    assert (curve[curve.budget >= budget].value >= 0.9 - 1e-9).all()
+    at = table[(table.strategy == "Random") & (table.metric == "gap, 95th percentile")]
+    assert gaps.loc[0.9, "Random"] == 100 * at.set_index("budget").value[int(budget)]
     view = metrics.efficiency_view(efficiency)
     assert list(view.index) == list(strategies.STRATEGIES)
     shown = view["best model, 100% of runs"]
