@@ -93,7 +93,7 @@ def test_a_passing_failure_is_tried_again(server, first):
 @pytest.mark.parametrize(
     ("answer", "message", "requests"),
     [
-        (404, r"a b\.json' cannot be had: the server answers 404", 1),
+        (404, r"a%20b\.json' cannot be had: the server answers 404", 1),
         (403, "the server answers 403", 1),
         (500, "the server answers 500.*name a mirror with LLMSEL_MIRROR", 3),
         ("half", "cannot be had: the connection was lost half-way", 3),
@@ -129,7 +129,7 @@ def test_no_network_says_how_to_use_a_mirror(server, monkeypatch):
     with socket.socket() as free:  # a port that nobody listens on
         free.bind(("127.0.0.1", 0))
         monkeypatch.setenv("LLMSEL_MIRROR", f"http://127.0.0.1:{free.getsockname()[1]}")
-        with pytest.raises(InputError, match="no connection.*name a mirror with LLMSEL_MIRROR"):
+        with pytest.raises(InputError, match=r"no connection.*name a mirror with LLMSEL_MIRROR"):
             fetch(FILE)
 
 

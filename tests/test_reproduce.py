@@ -1,6 +1,8 @@
 """The batch runner on a notebook of its own: strict, resumable, and it skips what is done."""
 
 import json
+import os
+import signal
 
 import joblib
 import nbformat
@@ -107,3 +109,30 @@ def test_a_trial_writes_no_shared_outputs():
 def test_an_unknown_backend_is_refused():
     with pytest.raises(InputError, match="unknown backend 'dusk': did you mean 'dask'"):
         reproduce.cluster("dusk", None)
+
+
+def test_a_killed_batch_goes_on_where_it_stopped(here):
+    """kill -9 in the second of three runs: the first is kept, the others are made."""
+    runs = [Run("a", "tiny", {"value": 1}), Run("b", "tiny", {"value": 2}), Run("c", "tiny")]
+    source = nbformat.read(runs[0].source, 4)
+    source.cells[1].source += (
+        "\nimport os, pathlib, signal"
+        "\nonce = pathlib.Path('../killed')"
+        "\nif value == 2 and not once.exists():"
+        "\n    once.touch()"
+        "\n    os.kill(int(os.environ['RUNNER']), signal.SIGKILL)"
+        "\n    import time; time.sleep(30)"
+    )
+    nbformat.write(source, runs[0].source)
+    child = os.fork()
+    if child == 0:
+        os.environ["RUNNER"] = str(os.getpid())
+        try:
+            reproduce.execute_all(runs)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+    assert runs[0].rendered.exists() and not runs[1].rendered.exists()
+    assert list(reproduce.execute_all(runs)) == ["b", "c"]
+    assert reproduce.execute_all(runs) == {}
