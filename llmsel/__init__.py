@@ -1,6 +1,7 @@
 """llmsel: find the best LLM for your queries with as few judgements as possible."""
 
 from llmsel.datasets import load
+from llmsel.diagnose import diagnose
 from llmsel.errors import InputError
 from llmsel.experiment import Result, run
 from llmsel.paths import VERSION as __version__
@@ -37,6 +38,7 @@ __all__ = [
     "Uncertainty",
     "__version__",
     "add_votes",
+    "diagnose",
     "load",
     "run",
 ]

@@ -1,34 +1,22 @@
-"""Experiments whose cost is judge calls: one call reveals one cell (query, candidate).
+"""Judge calls as the cost: one call reveals one cell (query, candidate).
 
 A strategy pays for whole rows (llmsel.experiment). The methods here choose which cells to reveal:
-races (llmsel.race), their peers (llmsel.peers) and the anytime allocation (llmsel.allocation). A
-method sees no outcome that it has not paid for: it holds a `Desk`, which hands out cells, counts
-them, and notes who led at each number of calls. Realizations draw the same pools, in the same
-random order, as `llmsel.experiment.run` does with the same seed.
+races (llmsel.lockstep), their peers (llmsel.peers) and the anytime allocation
+(llmsel.allocation). A method sees no outcome that it has not paid for: it holds a `Desk`, which
+hands out cells, counts them, and notes who led at each number of calls. `llmsel.contest` runs
+methods on the same pools.
 """
 
 from __future__ import annotations
 
-import copy
-import dataclasses
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
-import joblib
 import numpy as np
-import pandas as pd
-from tqdm import tqdm
 
 from llmsel.errors import InputError
-from llmsel.experiment import draw_orders
-from llmsel.metrics import SLACK, first_stable, shown_name, wilson
-from llmsel.paths import VERSION
 from llmsel.pool import MISSING, Pool
-
-BLOCK = 100  # realizations in lockstep: pairwise arrays of a block stay in the cache
-SHARES = tuple(np.arange(1, 101) / 100)  # budgets as shares of judging everyone
 
 
 class Desk:
@@ -54,6 +42,7 @@ class Desk:
         grid: np.ndarray,
         seeds: Sequence[np.random.SeedSequence] | None = None,
     ):
+        """Open the desk; nothing is judged yet."""
         self.realizations, self.pool_size = orders.shape
         self.n_models = outcomes.shape[1]
         self.baseline = baseline
@@ -95,6 +84,10 @@ class Desk:
         self.queries[who] = np.maximum(self.queries[who], places + 1)
         return self._outcomes[self._orders[who, places], models]
 
+    def due(self, who: np.ndarray, cost: int = 1) -> bool:
+        """Tell whether paying ``cost`` calls passes a budget at which answers are noted."""
+        return bool((self.calls[who] + cost > self._grid[self._next[who]]).any())
+
     def answer(self, who: np.ndarray, winners: np.ndarray) -> None:
         """State the present answer: bool, shape ``(r, M)``, several where tied."""
         self.winners[who] = winners
@@ -120,11 +113,105 @@ class Desk:
             passed = passed[self.calls[passed] > self._grid[self._next[passed]]]
 
 
+class Ladder:
+    """Cells judged one at a time, every model going up the same order of queries at its own pace.
+
+    Model j has been judged on the first ``n_j`` queries, so two models share the first
+    ``min(n_j, n_l)``. The baseline stands at the top from the start. Outcomes count as
+    r = +1/2, 0, -1/2; a missing one is left out of its model's mean and of its pairs.
+
+    Attributes
+    ----------
+    places: int (R, M): n_j. judged: (R, M): outcomes among them. total: (R, M): sums of r.
+    pair_count, pair_sum, pair_square: float32 (R, M, M): number of queries judged for both, sums
+    of ``r_j - r_l`` and of its square. rank: int (R, M): random, breaks ties.
+    """
+
+    def __init__(self, desk: Desk):
+        """Nothing is judged yet."""
+        size, n_models, pool_size = desk.realizations, desk.n_models, desk.pool_size
+        shape = (size, n_models)
+        self.desk = desk
+        self.every = np.arange(size)
+        self.places = np.zeros(shape, dtype=np.int64)
+        self.places[:, desk.baseline] = pool_size
+        self.judged = self.places.astype(float)
+        self.total = np.zeros(shape)
+        self.pair_count, self.pair_sum, self.pair_square = np.zeros(
+            (3, *shape, n_models), dtype=np.float32
+        )
+        self.rank = ranks(desk)
+        self.row_count, self.row_total = np.zeros((2, size, pool_size))
+        self._rows = np.full((size, pool_size, n_models), MISSING, dtype=np.int8)
+        self._rows[:, :, desk.baseline] = 0
+        # after q queries: number judged, and sum of outcomes (twice r)
+        self._counts, self._sums = np.zeros((2, size, pool_size + 1, n_models), dtype=np.int16)
+        self._counts[:, :, desk.baseline] = np.arange(pool_size + 1)
+
+    def climb(self, who: np.ndarray, models: np.ndarray) -> None:
+        """Judge the next query of one model in each of some realizations: int (r,) each."""
+        place = self.places[who, models]
+        outcome = self.desk.cells(who, place, models)
+        self._rows[who, place, models] = outcome
+        given = outcome != MISSING
+        value = np.where(given, outcome, 0)
+        self._counts[who, place + 1, models] = self._counts[who, place, models] + given
+        self._sums[who, place + 1, models] = self._sums[who, place, models] + value
+        self.places[who, models] = place + 1
+        self.judged[who, models] += given
+        self.total[who, models] += 0.5 * value
+        fill = self.total[who, models] / np.maximum(self.judged[who, models], 1)
+        self.row_count[who, place] += 1
+        self.row_total[who, place] += np.where(given, 0.5 * value, fill)
+        row = self._rows[who, place]
+        both = ((row != MISSING) & given[:, None]).astype(np.float32)
+        both[np.arange(len(who)), models] = 0
+        gap = both * np.float32(0.5) * (value[:, None] - row).astype(np.float32)
+        for sums, change, sign in (
+            (self.pair_count, both, 1),
+            (self.pair_sum, gap, -1),
+            (self.pair_square, gap * gap, 1),
+        ):
+            sums[who, models] += change
+            sums[who, :, models] += sign * change
+
+    def level(self, models: np.ndarray) -> None:
+        """Judge the first query not judged, of each model marked: bool (R, M)."""
+        for j in np.flatnonzero(models.any(axis=0)):
+            who = np.flatnonzero(models[:, j] & (self.places[:, j] < self.desk.pool_size))
+            if len(who):
+                self.climb(who, np.full(len(who), j))
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean r over judged queries, shape ``(R, M)``; -inf where there is none."""
+        return np.where(self.judged > 0, self.total / np.maximum(self.judged, 1), -np.inf)
+
+    def prefix(self, models: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Count and sum of r of one model per realization over the first ``places`` (R, K)."""
+        at = (self.every[:, None], places, models[:, None])
+        return self._counts[at].astype(float), 0.5 * self._sums[at]
+
+
+def ranks(desk: Desk) -> np.ndarray:
+    """Draw a random rank of the models per realization, to break ties: int ``(R, M)``."""
+    seeds = desk.seeds or [np.random.SeedSequence(r) for r in range(desk.realizations)]
+    return np.stack([np.random.default_rng(s).permutation(desk.n_models) for s in seeds])
+
+
+def best_of(values: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """Position of the largest value of each row, ties by rank: int ``(R,)``."""
+    top = values == values.max(axis=1, keepdims=True)
+    return np.where(top, rank, rank.shape[1]).argmin(axis=1)
+
+
 class Method(ABC):
     """A way to spend judge calls. `play` is all that must be written."""
 
     name: str
     anytime: ClassVar[bool] = True  # False: needs its budget in advance, so it is run once for each
+    orders: np.ndarray | None = None  # int (R, B): queries in another order than the random one
+    block: ClassVar[int] = 50  # realizations in lockstep; pairwise arrays stay in the cache
 
     def check(self, pool: Pool, pool_size: int) -> None:  # noqa: B027 - optional
         """Raise InputError if the method cannot be used on this pool."""
@@ -134,322 +221,25 @@ class Method(ABC):
         """Spend calls at the desk, at most ``budget`` in each realization; state answers."""
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class Contest:
-    """What every method paid and answered in every realization.
+def stratified(pool: Pool, orders: np.ndarray) -> np.ndarray:
+    """Spread each category evenly over every realization's order, random within a category.
 
-    Parameters
-    ----------
-    pool: the benchmark, with outcomes.
-    orders: int32, shape ``(R, P)``.
-    grid: int, shape ``(G,)``: numbers of calls.
-    leaders: per method bool, shape ``(R, G, M)``: its answer after so many calls.
-    ends: per method that stops by itself: arrays ``calls``, ``queries``, ``winners`` (R, M),
-        ``certified``, ``stop``, each with R entries.
-    deltas: per method the win-rate margin (0..1) that its stop promises.
-    parameters: everything that made it.
-    """
-
-    pool: Pool
-    orders: np.ndarray
-    grid: np.ndarray
-    leaders: Mapping[str, np.ndarray]
-    ends: Mapping[str, Mapping[str, np.ndarray]]
-    deltas: Mapping[str, float]
-    parameters: Mapping[str, Any]
-
-    @property
-    def everyone(self) -> int:
-        """Calls that judging every candidate on the whole pool takes."""
-        return self.orders.shape[1] * len(self.pool.candidates)
-
-    def credit(self, name: str, delta: float = 0.0) -> np.ndarray:
-        """Score the answers of a method on the grid.
-
-        Returns
-        -------
-        float64, shape ``(R, G)``: the share of the models named whose win rate on the pool is
-        within ``delta`` (absolute, 0..1) of the best one's.
-        """
-        return _credit(self.leaders[name], _near(self.pool, self.orders, delta))
-
-    def curve(self, delta: float = 0.0) -> pd.DataFrame:
-        """Identification against calls.
-
-        Returns
-        -------
-        Columns ``benchmark``, ``method``, ``calls``, ``share`` (of judging everyone), ``value``,
-        ``low``, ``high`` (95 % Wilson interval).
-        """
-        frames = []
-        for name in self.leaders:
-            value = self.credit(name, delta).mean(axis=0)
-            low, high = wilson(value, len(self.orders))
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "benchmark": shown_name(self.parameters),
-                        "method": name,
-                        "calls": self.grid,
-                        "share": self.grid / self.everyone,
-                        "value": value,
-                        "low": low,
-                        "high": high,
-                    }
-                )
-            )
-        return pd.concat(frames, ignore_index=True)
-
-    def calls_to(self, level: float = 0.95, delta: float = 0.0) -> pd.DataFrame:
-        """Smallest number of calls on the grid from which identification stays at the level.
-
-        Returns
-        -------
-        Columns ``method``, ``level``, ``delta``, ``calls``, ``share``; NaN where never reached.
-        """
-        rows = []
-        for name in self.leaders:
-            place = first_stable(self.credit(name, delta).mean(axis=0), level)
-            calls = np.nan if np.isnan(place) else float(self.grid[int(place) - 1])
-            rows.append((name, level, delta, calls, calls / self.everyone))
-        return pd.DataFrame(rows, columns=["method", "level", "delta", "calls", "share"])
-
-    def paired(self, name: str, other: str, delta: float = 0.0) -> pd.DataFrame:
-        """Compare two methods at equal calls on the same pools.
-
-        Returns
-        -------
-        Columns ``method``, ``other``, ``calls``, ``share``, ``difference`` (of identification),
-        ``error`` (its standard error, from the paired differences), ``low``, ``high`` (95 %).
-        """
-        gap = self.credit(name, delta) - self.credit(other, delta)
-        mean = gap.mean(axis=0)
-        error = gap.std(axis=0, ddof=min(1, len(gap) - 1)) / np.sqrt(len(gap))
-        return pd.DataFrame(
-            {
-                "method": name,
-                "other": other,
-                "calls": self.grid,
-                "share": self.grid / self.everyone,
-                "difference": mean,
-                "error": error,
-                "low": mean - 1.96 * error,
-                "high": mean + 1.96 * error,
-            }
-        )
-
-    def runs(self) -> pd.DataFrame:
-        """One row per realization and method that stops by itself.
-
-        Returns
-        -------
-        Columns ``benchmark``, ``method``, ``realization``, ``calls``, ``share``, ``queries``
-        (touched), ``winners`` (names joined by ``" | "``), ``certified``, ``correct`` (share of
-        the winners that keep the promise: a best model, or one within delta), ``stop``.
-        """
-        frames = []
-        names = np.array(self.pool.models, dtype=object)
-        for method, end in self.ends.items():
-            near = _near(self.pool, self.orders, self.deltas[method])
-            frames.append(
-                pd.DataFrame(
-                    {
-                        "benchmark": shown_name(self.parameters),
-                        "method": method,
-                        "realization": np.arange(len(self.orders)),
-                        "calls": end["calls"],
-                        "share": end["calls"] / self.everyone,
-                        "queries": end["queries"],
-                        "winners": [" | ".join(names[w]) for w in end["winners"]],
-                        "certified": end["certified"],
-                        "correct": _credit(end["winners"], near),
-                        "stop": end["stop"],
-                    }
-                )
-            )
-        if not frames:
-            return pd.DataFrame()
-        return pd.concat(frames, ignore_index=True)
-
-    def summary(self) -> pd.DataFrame:
-        """One row per method that stops by itself.
-
-        Returns
-        -------
-        Columns ``benchmark``, ``method``, ``calls`` and ``share`` (means), ``queries`` (mean),
-        ``correct`` with ``correct_low``, ``correct_high`` (mean credit, Wilson), ``certified``
-        (number of realizations), ``wrong`` (how many of them name a model that breaks the
-        promise), ``wrong_low``, ``wrong_high`` (Wilson interval of their share of the certified).
-        """
-        rows = []
-        for method, runs in self.runs().groupby("method", sort=False):
-            count = int(runs["certified"].sum())
-            wrong = int((runs["correct"][runs["certified"]] < 1 - SLACK).sum())
-            correct = np.asarray(runs["correct"].mean())
-            low, high = wilson(correct, len(runs))
-            off = wilson(np.asarray(wrong / count), count) if count else (np.nan, np.nan)
-            rows.append(
-                {
-                    "benchmark": shown_name(self.parameters),
-                    "method": method,
-                    "calls": runs["calls"].mean(),
-                    "share": runs["share"].mean(),
-                    "queries": runs["queries"].mean(),
-                    "correct": float(correct),
-                    "correct_low": float(low),
-                    "correct_high": float(high),
-                    "certified": count,
-                    "wrong": wrong,
-                    "wrong_low": float(off[0]),
-                    "wrong_high": float(off[1]),
-                }
-            )
-        return pd.DataFrame(rows)
-
-
-def compete(
-    pool: Pool,
-    methods: Sequence[Method],
-    realizations: int = 1000,
-    pool_size: int | None = None,
-    seed: int = 0,
-    shares: Sequence[float] = SHARES,
-    jobs: int | None = None,
-) -> Contest:
-    """Run methods on the same random pools and note answers against calls.
-
-    Parameters
-    ----------
-    pool: with outcomes. A missing cell costs its call and reveals nothing.
-    methods: each with its own ``name``.
-    realizations: number of random pools R.
-    pool_size: queries per pool; None takes ``min(400, n)``.
-    seed: any realization can be re-run alone from it.
-    shares: budgets at which answers are noted, in (0, 1], as shares of judging everyone.
-    jobs: parallel processes; None takes ``LLMSEL_JOBS`` from the environment, or all cores.
+    Returns
+    -------
+    int32, shape ``(R, P)``: the same pools; not a uniformly random order.
 
     Raises
     ------
-    InputError: two methods of one name, a size or share out of range, or a method that cannot
-        be used on this pool.
+    InputError: a pool without categories.
     """
-    outcomes = pool.need("outcomes")
-    names = [m.name for m in methods]
-    if not names or len(set(names)) < len(names):
-        raise InputError(f"methods {names}: give at least one, and each its own 'name'.")
-    pool_size = min(400, pool.n_queries) if pool_size is None else pool_size
-    if not 1 <= pool_size <= pool.n_queries:
-        raise InputError(
-            f"pool_size={pool_size} is outside 1..{pool.n_queries}, the queries of '{pool.name}'."
-        )
-    if realizations < 1:
-        raise InputError(f"realizations={realizations}; at least 1 is needed.")
-    if not all(0 < s <= 1 for s in shares) or list(shares) != sorted(set(shares)) or not shares:
-        raise InputError(f"shares={tuple(shares)} must increase within (0, 1].")
-    for method in methods:
-        method.check(pool, pool_size)
-    everyone = pool_size * len(pool.candidates)
-    grid = np.floor(np.asarray(shares) * everyone + 1e-9).astype(np.int64)
-    orders = draw_orders(pool.n_queries, pool_size, realizations, seed)
-    # a second tree for the methods' own random numbers, so that pools do not depend on them
-    seeds = np.random.SeedSequence([seed, 1]).spawn(realizations)
-    jobs = int(os.environ.get("LLMSEL_JOBS", -1)) if jobs is None else jobs
-    tasks = [(m, start) for m in methods for start in range(0, realizations, BLOCK)]
-    work = joblib.Parallel(
-        n_jobs=min(joblib.effective_n_jobs(jobs), len(tasks)), return_as="generator"
-    )(
-        joblib.delayed(_play)(
-            method,
-            outcomes,
-            orders[start : start + BLOCK],
-            pool.baseline_index,
-            grid,
-            everyone,
-            seeds[start : start + BLOCK],
-        )
-        for method, start in tasks
-    )
-    parts: dict[str, list[Mapping[str, np.ndarray]]] = {name: [] for name in names}
-    for (method, _), part in zip(tqdm(tasks, desc=pool.name, disable=None), work, strict=True):
-        parts[method.name].append(part)
-    merged = {
-        name: {key: np.concatenate([p[key] for p in some]) for key in some[0]}
-        for name, some in parts.items()
-    }
-    parameters = {
-        "benchmark": pool.name,
-        "simulated": pool.simulated,
-        "methods": {m.name: repr(m) for m in methods},
-        "realizations": realizations,
-        "pool_size": pool_size,
-        "seed": seed,
-        "missing_cells": int((outcomes == MISSING).sum()),
-        "input_sha256": pool.content_hash,
-        "llmsel": VERSION,
-        "numpy": np.__version__,
-    }
-    return Contest(
-        pool,
-        orders,
-        grid,
-        {name: part.pop("leaders") for name, part in merged.items()},
-        {m.name: merged[m.name] for m in methods if m.anytime},
-        {m.name: getattr(m, "delta", 0.0) for m in methods},
-        parameters,
-    )
-
-
-def complete(pool: Pool) -> Pool:
-    """Leave out every query that lacks some candidate's outcome; their number goes to the notes.
-
-    Raises
-    ------
-    InputError: no query is complete.
-    """
-    whole = (pool.need("outcomes") != MISSING).all(axis=1)
-    if not whole.any():
-        raise InputError(f"no query of '{pool.name}' has an outcome for every candidate.")
-    kept = [q for q, w in zip(pool.queries, whole, strict=True) if w]
-    notes = {**pool.notes, "queries_left_out": pool.n_queries - len(kept)}
-    return pool.subset(queries=kept).replace(notes=notes)
-
-
-def _play(
-    method: Method,
-    outcomes: np.ndarray,
-    orders: np.ndarray,
-    baseline: int,
-    grid: np.ndarray,
-    everyone: int,
-    seeds: Sequence[np.random.SeedSequence],
-) -> dict[str, np.ndarray]:
-    """Run a method on a block of realizations."""
-    if method.anytime:
-        desk = Desk(outcomes, orders, baseline, grid, copy.deepcopy(seeds))
-        copy.copy(method).play(desk, everyone)
-        desk.close()
-        keys = ("leaders", "calls", "queries", "winners", "certified", "stop")
-        return {key: getattr(desk, key) for key in keys}
-    leaders = []
-    for budget in grid:
-        desk = Desk(outcomes, orders, baseline, grid[:0], copy.deepcopy(seeds))
-        copy.copy(method).play(desk, int(budget))
-        leaders.append(desk.winners)
-    return {"leaders": np.stack(leaders, axis=1)}
-
-
-def _near(pool: Pool, orders: np.ndarray, delta: float) -> np.ndarray:
-    """Mark the models within delta of the best of each realization's pool: bool ``(R, M)``."""
-    near = np.empty((len(orders), pool.n_models), dtype=bool)
-    for start in range(0, len(orders), BLOCK):
-        rates = pool.win_rates(orders[start : start + BLOCK])
-        best = rates.max(axis=1, keepdims=True)
-        near[start : start + BLOCK] = rates >= best - delta - SLACK
-    return near
-
-
-def _credit(named: np.ndarray, near: np.ndarray) -> np.ndarray:
-    """Share of the models named that are near: shape ``named.shape[:-1]``."""
-    if named.ndim == 3:
-        near = near[:, None]
-    return (named & near).sum(axis=-1) / named.sum(axis=-1)
+    if pool.categories is None:
+        raise InputError(f"'{pool.name}' has no categories to stratify by.")
+    _, category = np.unique(np.array(pool.categories), return_inverse=True)
+    spread = np.empty(orders.shape, dtype=np.int32)
+    for out, order in zip(spread, orders, strict=True):
+        mine = category[order]
+        key = np.empty(len(order))
+        for c in np.unique(mine):
+            key[mine == c] = (np.arange((mine == c).sum()) + 0.5) / (mine == c).sum()
+        out[:] = order[np.argsort(key, kind="stable")]
+    return spread

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmsel import datasets, metrics, reproduce
+from llmsel import datasets, metrics
 from llmsel.errors import InputError, unknown
 from llmsel.paths import ROOT
 
@@ -69,11 +69,10 @@ def data_verify(
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     for each, files in () if as_json else found.items():
-        absent, damaged = len(files["absent"]), len(files["damaged"])
-        text = f"{len(files['verified'])} files verified"
-        text += f", {damaged} damaged" * bool(damaged) + f", {absent} absent" * bool(absent)
-        fetched = files["verified"] or damaged or not absent
-        typer.echo(f"{each}: {text if fetched else 'not fetched'}")
+        counts = [f"{len(files['verified'])} files verified"]
+        counts += [f"{len(files[kind])} {kind}" for kind in ("damaged", "absent") if files[kind]]
+        nothing = files["absent"] and not files["verified"] and not files["damaged"]
+        typer.echo(f"{each}: {'not fetched' if nothing else ', '.join(counts)}")
         for file in files["damaged"]:
             typer.echo(f"damaged: {file}", err=True)
     if any(files["damaged"] for files in found.values()):
@@ -108,6 +107,8 @@ def reproduce_command(
 
     Examples: llmsel reproduce smol; llmsel reproduce --all; llmsel reproduce smol -p seed=7
     """
+    from llmsel import reproduce  # papermill takes seconds to import
+
     batch = reproduce.batch()
     for name in names or ():
         if name not in batch:
@@ -119,7 +120,11 @@ def reproduce_command(
         return
     if not names and not everything:
         raise InputError(f"name a run ({', '.join(list(batch)[:4])}, ...) or give --all.")
-    runs = list(batch.values()) if everything else [batch[name] for name in names or ()]
+    runs = (
+        [r for r in batch.values() if not r.extra]
+        if everything
+        else [batch[name] for name in names or ()]
+    )
     if parameter:
         runs = [reproduce.variant(run, _parameters(parameter)) for run in runs]
     done = reproduce.execute_all(runs, workers, force, backend, address)

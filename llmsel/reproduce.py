@@ -42,6 +42,8 @@ class Run:
     parameters: passed to papermill; unknown ones are refused.
     outputs: files it makes, relative to the checkout; a missing one makes the run outdated.
     data: names of the benchmarks it reads.
+    reads: files that other runs make (patterns relative to the checkout): the run comes after them.
+    extra: not part of ``--all``, as it needs what only a network brings.
     show: an efficiency table among the outputs, printed to the terminal after the run.
     """
 
@@ -50,6 +52,8 @@ class Run:
     parameters: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     data: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    extra: bool = False
     show: str | None = None
 
     @property
@@ -120,6 +124,9 @@ def key(run: Run) -> str:
     notebook = nbformat.read(run.source, as_version=4)
     cells = [[cell.cell_type, cell.source] for cell in notebook.cells]
     data = {name: datasets.fingerprint(name) for name in run.data}
+    for pattern in run.reads:
+        for path in sorted(ROOT.glob(pattern)):
+            data[str(path.relative_to(ROOT))] = hashlib.sha256(path.read_bytes()).hexdigest()
     text = json.dumps([cells, dict(run.parameters), VERSION, data], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -198,16 +205,20 @@ def execute_all(
     """
     for run in runs:
         check(run)
-    todo = [run for run in runs if force or not up_to_date(run)]
+    done: dict[str, str] = {}
     with cluster(backend, address):
-        if workers == 1:
-            return {run.name: _attempt(run) for run in todo}
-        work = joblib.Parallel(n_jobs=workers, return_as="generator")(
-            joblib.delayed(_alone)(run) for run in todo
-        )
-        return {
-            run.name: error for run, error in zip(tqdm(todo, desc="notebooks"), work, strict=True)
-        }
+        for late in (False, True):  # what reads other runs' files comes after them
+            todo = [run for run in runs if bool(run.reads) == late]
+            todo = [run for run in todo if force or not up_to_date(run)]
+            if workers == 1:
+                done |= {run.name: _attempt(run) for run in todo}
+                continue
+            work = joblib.Parallel(n_jobs=workers, return_as="generator")(
+                joblib.delayed(_alone)(run) for run in todo
+            )
+            bar = tqdm(todo, desc="notebooks", disable=not todo)
+            done |= {run.name: error for run, error in zip(bar, work, strict=True)}
+    return done
 
 
 def _attempt(run: Run, progress: bool = True) -> str:

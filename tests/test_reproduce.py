@@ -73,6 +73,15 @@ def test_several_workers_make_the_same_notebooks(here):
         assert reproduce.execute_all(runs, workers=2) == {}
 
 
+def test_a_run_that_reads_results_comes_last_and_again_when_they_change(here):
+    summary = Run("summary", "tiny", {"value": 9}, reads=("out*.txt",))
+    maker = Run("maker", "tiny", {"value": 3}, outputs=("out.txt",))
+    (here / "out.txt").write_text("1")
+    assert list(reproduce.execute_all([summary, maker])) == ["maker", "summary"]
+    (here / "out.txt").write_text("other")
+    assert not reproduce.up_to_date(summary)
+
+
 def test_unknown_parameters_and_notebooks_are_refused_before_anything_runs(here):
     good = Run("good", "tiny")
     with pytest.raises(InputError, match=r"unknown parameter of tiny.ipynb 'valu': did you mean"):

@@ -10,6 +10,7 @@ after which a connection counts as stalled.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import sys
@@ -131,7 +132,8 @@ def _download(url: str, path: Path, pinned: str) -> None:
     except OSError as error:
         raise InputError(f"'{path}' cannot be written: {error}.") from error
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -48,7 +48,13 @@ def load(
     """
     n, m = SHAPES[name]
     return simulate(
-        queries or n, candidates or m, judges, seed, agreement, draws, name=f"twin:{name}"
+        n if queries is None else queries,
+        m if candidates is None else candidates,
+        judges,
+        seed,
+        agreement,
+        draws,
+        name=f"twin:{name}",
     )
 
 
