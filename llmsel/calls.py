@@ -124,7 +124,8 @@ class Ladder:
     ----------
     places: int (R, M): n_j. judged: (R, M): outcomes among them. total: (R, M): sums of r.
     pair_count, pair_sum, pair_square: float32 (R, M, M): number of queries judged for both, sums
-    of ``r_j - r_l`` and of its square. rank: int (R, M): random, breaks ties.
+    of ``r_j - r_l`` and of its square. row_count, row_total: (R, P): models judged on a query and
+    sum of their r (a missing outcome as the model's mean). rank: int (R, M): random, breaks ties.
     """
 
     def __init__(self, desk: Desk):
@@ -144,9 +145,6 @@ class Ladder:
         self.row_count, self.row_total = np.zeros((2, size, pool_size))
         self._rows = np.full((size, pool_size, n_models), MISSING, dtype=np.int8)
         self._rows[:, :, desk.baseline] = 0
-        # after q queries: number judged, and sum of outcomes (twice r)
-        self._counts, self._sums = np.zeros((2, size, pool_size + 1, n_models), dtype=np.int16)
-        self._counts[:, :, desk.baseline] = np.arange(pool_size + 1)
 
     def climb(self, who: np.ndarray, models: np.ndarray) -> None:
         """Judge the next query of one model in each of some realizations: int (r,) each."""
@@ -155,8 +153,6 @@ class Ladder:
         self._rows[who, place, models] = outcome
         given = outcome != MISSING
         value = np.where(given, outcome, 0)
-        self._counts[who, place + 1, models] = self._counts[who, place, models] + given
-        self._sums[who, place + 1, models] = self._sums[who, place, models] + value
         self.places[who, models] = place + 1
         self.judged[who, models] += given
         self.total[who, models] += 0.5 * value
@@ -186,11 +182,6 @@ class Ladder:
     def mean(self) -> np.ndarray:
         """Mean r over judged queries, shape ``(R, M)``; -inf where there is none."""
         return np.where(self.judged > 0, self.total / np.maximum(self.judged, 1), -np.inf)
-
-    def prefix(self, models: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Count and sum of r of one model per realization over the first ``places`` (R, K)."""
-        at = (self.every[:, None], places, models[:, None])
-        return self._counts[at].astype(float), 0.5 * self._sums[at]
 
 
 def ranks(desk: Desk) -> np.ndarray:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
@@ -170,7 +172,7 @@ class Pool:
             with np.load(path, allow_pickle=False) as stored:
                 header = json.loads(stored["header"].tobytes().decode("utf-8"))
                 arrays = {k: stored[k] for k in ("votes", "outcomes") if k in stored}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise InputError(
                 f"'{path}' is not a pool file or is damaged ({error}); write it again with "
                 "Pool.save(path)."
@@ -198,7 +200,7 @@ class Pool:
             if getattr(self, field) is not None:
                 arrays[field] = getattr(self, field)
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
+        part = path.with_suffix(f".{os.getpid()}.part")
         with part.open("wb") as file:  # a stop half-way must not leave a torn pool behind
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
         part.replace(path)
@@ -383,12 +385,14 @@ class Pool:
                         f"the response of model '{self.models[j]}' to query '{self.queries[i]}' "
                         f"is {type(text).__name__}, not text; decode it to str first."
                     )
-                if not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text):
+                try:
+                    text.encode()
+                except UnicodeEncodeError as error:
                     raise InputError(
                         f"the response of model '{self.models[j]}' to query '{self.queries[i]}' "
                         "holds bytes that are not UTF-8; read the file with encoding='utf-8' and "
                         "repair it."
-                    )
+                    ) from error
         array.setflags(write=False)
         return array
 

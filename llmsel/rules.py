@@ -311,7 +311,7 @@ class _Capitals(Evidence):
         whole = np.where(top, quad[:, 1:] - 2.0 * cross[..., 1] + own, quad[:, :1])
         power = whole / self._n**2 - 2.0 * pair / self._n + own
         self._mean_allowed = -s / rem
-        self._part = _kelly(s / (t + 4), 0.0, power, bound + self._mean_allowed, t, size)
+        self._part = kelly(s / (t + 4), 0.0, power, bound + self._mean_allowed, t, size)
         if self.pairs is not None:  # pairs of live models, flat: soon they are few
             at = np.flatnonzero(live[:, :, None] & live[:, None, :])
             r, l, j = np.unravel_index(at, self.pairs.shape)  # noqa: E741
@@ -320,7 +320,7 @@ class _Capitals(Evidence):
             self._pair_allowed = (-self._delta * size - s) / rem
             power = own[r, l] + own[r, j] - 2.0 * now.products.reshape(-1)[at]
             bound = now.half[l] + now.half[j]
-            self._pair_part = _kelly(
+            self._pair_part = kelly(
                 s / (t + 4), self._delta, power, bound + self._pair_allowed, t, size
             )
 
@@ -358,10 +358,15 @@ class _Capitals(Evidence):
         return np.where(self._inside, total[:, 1:] - values, total[:, :1]) / self._n
 
 
-def _kelly(
-    d: np.ndarray, delta: float, power: np.ndarray, loss: np.ndarray, t: int, size: int
+def kelly(
+    d: np.ndarray,
+    delta: float,
+    power: np.ndarray,
+    loss: np.ndarray,
+    t: int | np.ndarray,
+    size: int,
 ) -> np.ndarray:
-    """Return the part of the capital to stake, at least 0 (formulas in `Certified`)."""
+    """Return the part of the capital to stake on query t of ``size`` (formulas in `Certified`)."""
     v = np.maximum(0.01, (power + 1.25) / (t + 4) - d * d)
     e = np.maximum(d + delta, 0) * (size / (size - t + 1))
     return np.minimum(e / (v + e * e), 0.9 / np.maximum(loss, 1e-9))
