@@ -11,10 +11,9 @@ import numpy as np
 
 from llmsel.calls import Desk, Ladder, Method, best_of
 from llmsel.errors import InputError
-from llmsel.pool import MISSING, Pool
-from llmsel.rules import kelly
+from llmsel.pool import MISSING
+from llmsel.rules import EXHAUSTED, ONE_LEFT, REFUSED, TIED, kelly
 
-ONE_LEFT, EXHAUSTED = "one left", "pool exhausted"
 SPREAD = 0.02  # smallest outcome variance believed
 LIKE = 0.95  # largest correlation of two models' outcomes believed
 
@@ -33,7 +32,8 @@ class Anytime(Method):
        ``b_i = rho / (1 - rho + N_i rho) sum_j (r_ij - e_j)`` (the shrunken mean of a model with
        r = model + query + noise), then ``e_j = mean_i (r_ij - b_i)`` over the queries of j. One
        such sweep per step, from the last estimates. ``s_j^2 = (1 - rho) sigma^2 (1 / n_j - 1 /
-       P)``. The baseline is known: 0, without error.
+       P)``. The baseline is known, without error: 0 less
+       ``sum_i b_i / P``, which all the candidates' means over the pool have in common.
     3. Leader L: the largest e. Challenger J: the largest ``D exp(-zeta^2 / 2) / (1 + zeta^2)``,
        the expected improvement of a Gaussian up to a factor, with ``D^2 = s_J^2 + s_L^2`` and
        ``zeta = (e_L - e_J) / D``. Judge whichever has seen fewer queries, J if level. Within a
@@ -60,11 +60,13 @@ class Anytime(Method):
     bounded), but a union bound holds: **dropping j when some W_lj >= (M - 1) / alpha loses the
     best model with probability at most alpha**, under any allocation on one shared, uniformly
     random order. That is ``alpha``: it replaces z, and costs more calls to the stop than the plain
-    certified race, whose single capital needs no correction for the number of rivals.
+    certified race, whose single capital needs no correction for the number of rivals. Missing
+    outcomes count as the worst for the claim, as there.
 
     Parameters
     ----------
     alpha: in (0, 1): drop with the certificate above; None: drop by z, a heuristic.
+    orders: int, shape ``(R, P)``: another order than the random one, without a certificate.
     z, t0, floor: see `llmsel.rules.Heuristic`; z = 3 is too bold here, as pairs are looked at after
         every cell.
     first: queries on which everyone is judged at the start.
@@ -73,22 +75,25 @@ class Anytime(Method):
 
     Raises
     ------
-    InputError: a parameter out of range, or a certificate on a pool with missing outcomes.
+    InputError: a parameter out of range.
     """
 
     block = 250
 
     def __init__(
         self,
-        alpha: float | None = None,
+        alpha: float | None = 0.05,
         z: float = 4.0,
         t0: int = 8,
         floor: float = 0.5,
         first: int = 3,
         batch: int = 1,
+        orders: np.ndarray | None = None,
         name: str | None = None,
     ):
         """Check the ranges."""
+        if alpha is not None and orders is not None:
+            raise InputError(REFUSED)
         if alpha is not None and not 0 < alpha < 1:
             raise InputError(
                 f"anytime: alpha={alpha} must be in (0, 1), or None for no certificate."
@@ -99,16 +104,8 @@ class Anytime(Method):
                 f"first={first}, batch={batch} at least 1."
             )
         self.alpha, self.z, self.t0, self.floor = alpha, z, t0, floor
-        self.first, self.batch = first, batch
-        self.name = name or ("anytime" if alpha is None else "certified anytime")
-
-    def check(self, pool: Pool, pool_size: int) -> None:
-        """Refuse a certificate where outcomes are missing."""
-        if self.alpha is not None and (pool.need("outcomes") == MISSING).any():
-            raise InputError(
-                f"no certificate for '{self.name}' on '{pool.name}': some outcomes are missing; "
-                "use llmsel.contest.complete(pool), or leave alpha out."
-            )
+        self.first, self.batch, self.orders = first, batch, orders
+        self.name = name or ("anytime" if alpha is not None else "anytime, heuristic stop")
 
     def play(self, desk: Desk, budget: int) -> None:
         """Judge cell after cell until one model is left or all is judged."""
@@ -137,8 +134,9 @@ class Anytime(Method):
             over = who[ended]
             # all judged to the end: the exact means, with their ties
             desk.answer(over, _top(np.where(live[over], ladder.mean[over], -np.inf)))
-            alone = live[over].sum(axis=1) == 1
-            desk.finish(over, np.where(alone, ONE_LEFT, EXHAUSTED), self.alpha is not None)
+            tied = np.where(desk.winners[over].sum(axis=1) > 1, TIED, EXHAUSTED)
+            stop = np.where(live[over].sum(axis=1) == 1, ONE_LEFT, tied)
+            desk.finish(over, stop, self.alpha is not None)
             racing[over] = False
 
     def _judge(
@@ -228,35 +226,37 @@ class _PairCapitals:
         self._ladder = ladder
         self._half = np.where(ladder.desk.paid, 0.5, 0.0)
         self._capital = np.ones(shape)
+        self._lead = np.zeros(shape)  # [l, j]: sum of r_l - r_j, missing as loss of l, win of j
         self.largest = np.ones(shape[:2])  # over l, ever
 
     def stake(self, who: np.ndarray, models: np.ndarray) -> None:
         """Bet on the next query of the models, from what the pairs have seen before it only."""
         ladder, size = self._ladder, self._ladder.desk.pool_size
-        seen = ladder.places[who, models][:, None].astype(float)
+        self._place = ladder.places[who, models]
+        seen = self._place[:, None].astype(float)
         self._common = ladder.places[who] > seen  # the others were judged on it already
-        self._before = ladder.pair_sum[who, models].astype(float)
         power = ladder.pair_square[who, models].astype(float)
         bound = self._half + self._half[models][:, None]
         self._bets = []
-        for sign in (1, -1):  # the model against the others; the others against the model
-            s = sign * self._before
+        for at in ((who, models), (who, slice(None), models)):  # as l, and as j
+            s = self._lead[at]
             allowed = -s / (size - seen)
             part = kelly(s / (seen + 5), 0.0, power, bound + allowed, seen + 1, size)
-            self._bets.append((sign, allowed, part))
+            self._bets.append((at, allowed, part))
 
     def settle(self, who: np.ndarray, models: np.ndarray) -> None:
         """Learn the cells staked on."""
-        x = self._ladder.pair_sum[who, models] - self._before
-        for sign, allowed, part in self._bets:
-            growth = np.where(self._common, 1 + part * (sign * x - allowed), 1.0)
-            at = (who, models) if sign > 0 else (who, slice(None), models)
-            self._capital[at] *= np.maximum(0, growth)
-            if sign > 0:
-                self.largest[who] = np.maximum(self.largest[who], self._capital[at])
-            else:
-                top = self._capital[at].max(axis=1)
-                self.largest[who, models] = np.maximum(self.largest[who, models], top)
+        row = self._ladder.row(who, self._place)
+        low, high = (0.5 * np.where(row == MISSING, worst, row) for worst in (-1, 1))
+        k = np.arange(len(who))
+        gaps = (low[k, models][:, None] - high, low - high[k, models][:, None])
+        for (at, allowed, part), x in zip(self._bets, gaps, strict=True):
+            growth = np.maximum(0, 1 + part * (x - allowed))
+            self._capital[at] *= np.where(self._common, growth, 1.0)
+            self._lead[at] += np.where(self._common, x, 0.0)
+        self.largest[who] = np.maximum(self.largest[who], self._capital[who, models])
+        against = self._capital[who, :, models].max(axis=1)
+        self.largest[who, models] = np.maximum(self.largest[who, models], against)
 
 
 def _estimate(
@@ -290,8 +290,8 @@ def _estimate(
     effect = rho / (1 - rho + count * rho) * (sums - expected)
     run = np.concatenate([np.zeros((len(who), 1)), np.cumsum(effect, axis=1)], axis=1)
     e = mean - np.take_along_axis(run, places, axis=1) / np.maximum(places, 1)
-    e = e + run[:, -1:] / desk.pool_size  # the same for all; puts them on the baseline's scale
-    e[:, base] = 0.0
+    # what the seen effects add to the pool's mean: the same for all candidates, not the baseline
+    e[:, base] = -run[:, -1] / desk.pool_size
     return e, (1 - rho) * sigma2[:, None]
 
 

@@ -178,6 +178,10 @@ class Ladder:
             if len(who):
                 self.climb(who, np.full(len(who), j))
 
+    def row(self, who: np.ndarray, places: np.ndarray) -> np.ndarray:
+        """Return what is known of one query each: int8 (r, M), MISSING where not judged."""
+        return self._rows[who, places]
+
     @property
     def mean(self) -> np.ndarray:
         """Mean r over judged queries, shape ``(R, M)``; -inf where there is none."""

@@ -17,14 +17,17 @@ import numpy as np
 from llmsel.calls import Desk, Method
 from llmsel.errors import InputError
 from llmsel.pool import Pool
-from llmsel.rules import Certified, Rule, Standing
-
-ONE_LEFT, WITHIN, TIED = "one left", "within delta", "tied"
-EXHAUSTED, BUDGET = "pool exhausted", "budget"
-CERTAIN = (ONE_LEFT, WITHIN, TIED, EXHAUSTED)  # stops at which a certified race has its answer
-REFUSED = (
-    "no certificate for an order of your own: it holds only for queries in uniformly random "
-    "order; leave the order out, or use the Heuristic rule."
+from llmsel.rules import (
+    BUDGET,
+    CERTAIN,
+    EXHAUSTED,
+    ONE_LEFT,
+    REFUSED,
+    TIED,
+    WITHIN,
+    Certified,
+    Rule,
+    Standing,
 )
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from llmsel.calls import Desk, Ladder, Method, best_of, ranks
 from llmsel.errors import InputError
 from llmsel.pool import MISSING
+from llmsel.rules import EXHAUSTED
 
-EXHAUSTED = "pool exhausted"
 APART = "told apart"
 
 

@@ -14,7 +14,9 @@ import numpy as np
 
 from llmsel.errors import InputError, unknown
 from llmsel.experiment import draw_orders
-from llmsel.lockstep import (
+from llmsel.lockstep import Budget, Lockstep
+from llmsel.pool import MISSING, Pool
+from llmsel.rules import (
     BUDGET,
     CERTAIN,
     EXHAUSTED,
@@ -22,11 +24,9 @@ from llmsel.lockstep import (
     REFUSED,
     TIED,
     WITHIN,
-    Budget,
-    Lockstep,
+    Certified,
+    Rule,
 )
-from llmsel.pool import MISSING, Pool
-from llmsel.rules import Certified, Rule
 
 
 @dataclasses.dataclass(frozen=True)

@@ -24,6 +24,13 @@ import numpy as np
 from llmsel.errors import InputError
 from llmsel.pool import MISSING
 
+ONE_LEFT, WITHIN, TIED = "one left", "within delta", "tied"
+EXHAUSTED, BUDGET = "pool exhausted", "budget"
+CERTAIN = (ONE_LEFT, WITHIN, TIED, EXHAUSTED)  # stops at which a certified race has its answer
+REFUSED = (
+    "no certificate for an order of your own: it holds only for queries in uniformly random "
+    "order; leave the order out, or use the Heuristic rule."
+)
 SHARE_EXACT = 0.7  # of alpha, spent on dropping when a delta is given; the rest on "within delta"
 
 

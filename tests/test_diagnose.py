@@ -70,7 +70,7 @@ def test_posterior_collapse():
     assert verdict(steady, CHECKS[2], "Random", belief=Belief(0.2, 0.2)).verdict == OK
     # with the default eps a win is as likely as a draw, so no candidate passes the baseline: what
     # the belief is certain of is the baseline, however many queries the candidates win
-    mixed = outcomes_of([[1, 1, 1, 1, -1] * 10] * 2)
+    mixed = outcomes_of([[1, 1, 1, -1, -1] * 20] * 2)
     assert verdict(mixed, CHECKS[2], "Random").verdict == WARN
     unsure = outcomes_of([[0, 1] * 25, [1, 0] * 25])  # changes its leader, but is never certain
     assert verdict(unsure, CHECKS[2], "Random").number == 0
