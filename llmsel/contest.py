@@ -237,7 +237,8 @@ def compete(
         )
     if realizations < 1:
         raise InputError(f"realizations={realizations}; at least 1 is needed.")
-    if not all(0 < s <= 1 for s in shares) or list(shares) != sorted(set(shares)) or not shares:
+    at = list(shares)
+    if not at or at != sorted(set(at)) or not 0 < at[0] <= at[-1] <= 1:
         raise InputError(f"shares={tuple(shares)} must increase within (0, 1].")
     for method in methods:
         method.check(pool, pool_size)

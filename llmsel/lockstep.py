@@ -155,11 +155,11 @@ class Lockstep:
         self.dropped[self.who] += going * now.seen
         self.winners[self.who] = leaders
         stop = np.full(len(self.who), "", dtype="<U16")
-        if now.seen == now.pool_size:
-            stop[:] = np.where(leaders.sum(axis=1) > 1, TIED, EXHAUSTED)
-        within = close.any(axis=1)
+        within = close.any(axis=1) & (now.seen < now.pool_size)
         self.winners[self.who[within]] = (close & leaders)[within]
         stop[within] = WITHIN
+        if now.seen == now.pool_size:  # all is known, which says more than "within delta"
+            stop[:] = np.where(leaders.sum(axis=1) > 1, TIED, EXHAUSTED)
         stop[now.live.sum(axis=1) == 1] = ONE_LEFT
         self.winners[self.who[stop == ONE_LEFT]] = now.live[stop == ONE_LEFT]
         self._end(stop != "", stop)

@@ -3,12 +3,14 @@
 import itertools
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from pools import simulated
 
 import llmsel
-from llmsel import ablation, greedy, metrics, pairs
+from llmsel import ablation, charts, greedy, metrics, pairs, voters
 from llmsel.belief import Belief, posterior
 from llmsel.errors import InputError
 from llmsel.pool import MISSING, Pool
@@ -27,36 +29,36 @@ def candidates(pool, array):
 
 @pytest.mark.parametrize("flip", [0.0, 0.3, 1.0])
 def test_noisy_votes_are_wrong_as_often_as_asked(pool, flip):
-    votes = ablation.noisy_votes(pool, flip, judges=50, seed=1)
+    votes = voters.noisy_votes(pool, flip, judges=50, seed=1)
     assert votes.dtype == np.int8 and set(np.unique(votes)) <= {-1, 0, 1}
     wrong = candidates(pool, votes) != candidates(pool, pool.outcomes)[..., None]
     assert wrong.mean() == pytest.approx(flip, abs=0.01)
     assert (votes[:, pool.baseline_index] == 0).all()
-    assert (votes == ablation.noisy_votes(pool, flip, judges=50, seed=1)).all()
+    assert (votes == voters.noisy_votes(pool, flip, judges=50, seed=1)).all()
 
 
 def test_a_flipped_vote_is_either_other_outcome(pool):
-    votes = candidates(pool, ablation.noisy_votes(pool, 1.0, judges=200))
+    votes = candidates(pool, voters.noisy_votes(pool, 1.0, judges=200))
     lost = candidates(pool, pool.outcomes) == -1
     assert (votes[lost] == 1).mean() == pytest.approx(0.5, abs=0.02)
 
 
 def test_flip_rate_is_checked(pool):
     with pytest.raises(InputError, match=r"flip=1\.5"):
-        ablation.noisy_votes(pool, 1.5)
+        voters.noisy_votes(pool, 1.5)
 
 
 def test_perfect_and_random_votes(pool):
     holes = pool.outcomes.copy()
     holes[0, (pool.baseline_index + 1) % 7] = MISSING
     gaps = pool.replace(outcomes=holes)
-    perfect = ablation.perfect_votes(gaps)
+    perfect = voters.perfect_votes(gaps)
     assert perfect.min() >= -1 and (perfect[1:, :, 0] == pool.outcomes[1:]).all()
-    table = ablation.agreement(gaps, perfect)
+    table = voters.agreement(gaps, perfect)
     assert table["agreement"][0] == 1 and table["kappa"][0] == pytest.approx(1)
     assert table["win_rates"][0] == pytest.approx(1)
-    random = ablation.random_votes(gaps, judges=30)
-    table = ablation.agreement(gaps, random)
+    random = voters.random_votes(gaps, judges=30)
+    table = voters.agreement(gaps, random)
     assert abs(table["kappa"].mean()) < 0.03
     assert gaps.replace(votes=random).votes is not None
 
@@ -64,7 +66,7 @@ def test_perfect_and_random_votes(pool):
 def test_agreement_beyond_chance_on_hand_counted_votes():
     outcomes = np.array([[1, 0], [1, 0], [-1, 0], [0, 0]], dtype=np.int8)
     votes = np.array([[1, 0], [-1, 0], [-1, 0], [1, 0]], dtype=np.int8)[..., None]
-    row = ablation.agreement(Pool("abcd", ["m", "base"], "base", outcomes=outcomes), votes).loc[0]
+    row = voters.agreement(Pool("abcd", ["m", "base"], "base", outcomes=outcomes), votes).loc[0]
     assert row["agreement"] == 2 / 4
     chance = 2 / 4 * 2 / 4 + 2 / 4 * 1 / 4  # P(win) P(win) + P(loss) P(loss)
     assert row["chance"] == pytest.approx(chance)
@@ -75,7 +77,7 @@ def test_agreement_beyond_chance_on_hand_counted_votes():
 
 
 def test_shuffles_permute_whole_rows(pool):
-    shuffled = ablation.shuffled_votes(pool, seed=3)
+    shuffled = voters.shuffled_votes(pool, seed=3)
     assert not (shuffled == pool.votes).all()
     assert sorted(row.tobytes() for row in shuffled) == sorted(r.tobytes() for r in pool.votes)
 
@@ -83,12 +85,12 @@ def test_shuffles_permute_whole_rows(pool):
 def test_length_and_consensus_votes():
     answers = [["aa", "aaa", "a"], ["b b c", "b b", "b b c"]]
     pool = Pool(["x", "y"], ["m", "n", "base"], "base", responses=answers)
-    assert ablation.length_votes(pool)[..., 0].tolist() == [[1, 1, 0], [0, -1, 0]]
-    assert ablation.consensus_votes(pool)[1, :, 0].tolist() == [0, -1, 0]
+    assert voters.length_votes(pool)[..., 0].tolist() == [[1, 1, 0], [0, -1, 0]]
+    assert voters.consensus_votes(pool)[1, :, 0].tolist() == [0, -1, 0]
 
 
 def test_runs_share_their_pools_and_compare_pairwise(pool):
-    perfect = ablation.perfect_votes(pool)
+    perfect = voters.perfect_votes(pool)
     scores = ablation.run_votes(pool, {"own": pool.votes, "truth": perfect}, **PROTOCOL)
     assert list(scores) == ["Random", "own", "truth"]
     direct = metrics.score(llmsel.run(pool, ["Random", "LLM Selector"], **PROTOCOL))
@@ -103,6 +105,34 @@ def test_runs_share_their_pools_and_compare_pairwise(pool):
     assert table["high"]["own"] == pytest.approx(gap.mean() + error)
     with pytest.raises(InputError, match="unknown strategy"):
         ablation.compare(scores, against="Randon")
+
+
+def test_steering_towards_easy_queries():
+    outcomes = np.array([[1, 0]] * 5 + [[-1, 0]] * 15, dtype=np.int8)
+    easy_first = Pool(range(20), ["m", "base"], "base", outcomes=outcomes)
+    order = np.arange(20, dtype=np.int32)[None]
+    result = llmsel.Result(easy_first, order, {"Random": order}, {})
+    row = ablation.steering(result, budget=5).loc[0]
+    assert row["lift"] == row["optimism"] == pytest.approx(1 - 0.25)
+    assert row["favours_baseline"] == 1  # a win is as likely as a draw
+    assert ablation.steering(result, 5, Belief(0.2, 0.2))["favours_baseline"][0] == 0
+    row = ablation.steering(result, budget=20).loc[0]
+    assert row["lift"] == 0 == row["optimism"]
+
+
+def test_noise_sweep(pool):
+    table = ablation.noise_sweep(pool, [0, 0.5], repeats=2, **PROTOCOL)
+    assert table["flip"].tolist() == [0, 0.5]
+    perfect = {"truth": voters.perfect_votes(pool)}
+    alone = ablation.compare(ablation.run_votes(pool, perfect, **PROTOCOL)).loc[0]
+    assert table["difference"][0] == pytest.approx(alone["difference"])
+    assert math.isnan(table["spread"][0]) and table["spread"][1] >= 0
+
+
+def test_calibration_of_a_judge_that_knows(pool):
+    table = voters.calibration(pool.replace(votes=voters.perfect_votes(pool)))
+    assert table["vote"].tolist() == table["outcome"].tolist() == [0, 0.5, 1]
+    assert table["cells"].sum() == 40 * 6
 
 
 @pytest.mark.parametrize(
@@ -145,8 +175,6 @@ def test_exact_and_derived_baselines_on_smol():
     derived = pairs.rebased(pool, "few-shot", votes=False)
     # a better outcome against the old baseline can only come from a better grade
     assert ((derived.outcomes == 0) | (derived.outcomes == loaded.outcomes)).all()
-    back = pairs.rebased(derived, pool.baseline, votes=False)
-    assert (back.outcomes == pool.outcomes).all()
     assert pairs.rebased(pool, "few-shot").votes is not None
     with pytest.raises(InputError, match="unknown baseline"):
         pairs.rebased(pool, "few-short")
@@ -216,3 +244,17 @@ def test_brute_force_refuses_what_it_cannot_do(pool):
     holes[0, (pool.baseline_index + 1) % 7] = MISSING
     with pytest.raises(InputError, match="must be judged"):
         greedy.against_all(pool.replace(outcomes=holes), 1)
+
+
+def test_charts_show_every_row():
+    plt.switch_backend("agg")
+    table = pd.DataFrame({"who": ["a", "b"], "x": [1, 2], "v": [0.1, 0.2], "low": 0, "high": 0.3})
+    ax = charts.forest(table, "who", "v")
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
+    assert charts.band(table, "x", "v", label="line").get_legend_handles_labels()[1] == ["line"]
+    null = pd.DataFrame({"votes": ["Random", "real", "shuffle 1"], "value": [0.1, 0.2, 0.3]})
+    assert "1 shuffles" in charts.null_strip(null).get_legend_handles_labels()[1][0]
+    grid = pd.DataFrame({"eps_loss": [0.1, 0.2], "eps_draw": [0.1, 0.1], "value": [0.5, 0.6]})
+    ax = charts.simplex(grid, "value", {"default": (0.2, 0.1)})
+    assert ax.get_legend_handles_labels()[1] == ["default (0.2, 0.1)"]
+    plt.close("all")
