@@ -105,7 +105,7 @@ def simplex(
     Parameters
     ----------
     table: columns ``eps_loss``, ``eps_draw`` and ``value`` (a share; shown in percent).
-    marks: name -> pair.
+    marks: name -> pair. The line is where a win is as likely as a draw.
     """
     ax = new_axes(6.4, 5.0) if ax is None else ax
     grid = 100 * table.pivot(index="eps_draw", columns="eps_loss", values=value)
@@ -119,6 +119,14 @@ def simplex(
         cbar_kws={"label": f"{value} (%)"},
     )
     ax.invert_yaxis()
+    # in the map's coordinates a cell is 1 wide and its centre at 0.5
+    x = [loss for loss in grid.columns if (1 - loss) / 2 >= grid.index[0]]
+    if len(grid) > 1:
+        step = grid.index[1] - grid.index[0]
+        places = [((1 - loss) / 2 - grid.index[0]) / step + 0.5 for loss in x]
+        line = [list(grid.columns).index(loss) + 0.5 for loss in x]
+        ax.plot(line, places, "--", color="white", linewidth=1.5)
+        ax.plot(line, places, ":", color=INK, linewidth=1.5, label="a win is as likely as a draw")
     for k, (name, (loss, draw)) in enumerate(marks.items()):
         place = (list(grid.columns).index(loss) + 0.5, list(grid.index).index(draw) + 0.5)
         ax.plot(

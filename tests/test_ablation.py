@@ -10,7 +10,7 @@ import pytest
 from pools import simulated
 
 import llmsel
-from llmsel import ablation, charts, greedy, metrics, pairs, voters
+from llmsel import ablation, charts, domains, greedy, metrics, pairs, voters
 from llmsel.belief import Belief, posterior
 from llmsel.errors import InputError
 from llmsel.pool import MISSING, Pool
@@ -258,3 +258,31 @@ def test_charts_show_every_row():
     ax = charts.simplex(grid, "value", {"default": (0.2, 0.1)})
     assert ax.get_legend_handles_labels()[1] == ["default (0.2, 0.1)"]
     plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("category", "kind"),
+    [
+        ("coding", "code"),
+        ("Advanced Algebra and Number Theory", "mathematics"),
+        ("puzzles", "reasoning"),
+        ("roleplay", "text"),
+        ("Guitar Chord Theory", "text"),
+    ],
+)
+def test_kinds_by_the_name_of_the_category(category, kind):
+    assert domains.kind_of(category) == kind
+
+
+def test_groups_are_measured_alone_and_together(pool):
+    groups = ("easy",) * 25 + ("hard",) * 12 + ("rare",) * 3
+    table = domains.by_group(pool, groups, permutations=2, realizations=5, jobs=1)
+    assert table["group"].tolist() == ["easy", "hard", "all"]
+    assert table["queries"].tolist() == [25, 12, 40]
+    assert (table["shuffles"] == 2).all()
+    everything = table.iloc[2]
+    assert everything["kappa"] == pytest.approx(voters.agreement(pool)["kappa"].mean())
+    assert (table["kappa_low"] <= table["kappa"]).all()
+    assert domains.kinds(pool.replace(name="humaneval")) == ("code",) * 40
+    with pytest.raises(InputError, match="no categories"):
+        domains.kinds(pool)
