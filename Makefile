@@ -13,7 +13,7 @@ reproduce-all: .venv/installed  ## every notebook of notebooks/reproduce.toml th
 	$(BIN)/llmsel reproduce --all
 
 test: lint .venv/installed  ## everything CI runs; pytest's summary line comes last
-	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with tests/nbval.cfg \
+	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with $(CURDIR)/tests/nbval.cfg \
 		--cov=llmsel --cov-report=term:skip-covered --cov-fail-under=90 \
 		tests $(wildcard notebooks/*.ipynb)
 

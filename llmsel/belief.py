@@ -120,6 +120,14 @@ class ExpectedEntropy:
         self.belief = belief
         self.votes = votes
         self.memory = memory
+        # where the likelihood takes only two values, as with the default eps (a draw is as likely
+        # as a win), e log e is a linear function of e: one matrix product fewer
+        values = np.unique(belief.likelihood(np.array([-1, 0, 1])))
+        self._line: tuple[float, float] | None = None
+        if len(values) < 3:
+            low, high = values[0], values[-1]
+            slope = (high * np.log(high) - low * np.log(low)) / (high - low) if low < high else 0.0
+            self._line = (float(low * np.log(low) - slope * low), float(slope))
         self._tables: list[tuple[np.ndarray, ...]] | None = None
         self._rows = 0
 
@@ -139,14 +147,18 @@ class ExpectedEntropy:
         leader = log_weights.argmax(axis=1)
         weights = np.exp(log_weights)
         weights[np.arange(realizations), leader] = 0.0
-        both = np.concatenate([weights, weights * log_weights])
+        other = weights * log_weights
+        if self._line is not None:
+            constant = self._line[0] * weights.sum(axis=1, keepdims=True)
+            other += self._line[1] * weights
+        both = np.concatenate([weights, other])
         result = np.empty((realizations, n))
         start = 0
         for likelihood, surprise, inverse, log_likelihood in self._blocks(realizations):
             width = likelihood.shape[1] // judges
             product = both @ likelihood
             x, y = product[:realizations], product[realizations:]
-            y += weights @ surprise
+            y += weights @ surprise if self._line is None else constant
             scale = inverse[leader]
             x *= scale
             y *= scale

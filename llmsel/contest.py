@@ -15,6 +15,7 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from llmsel.calls import Desk, Method
@@ -338,7 +339,20 @@ def _play(
     everyone: int,
     seeds: Sequence[np.random.SeedSequence],
 ) -> dict[str, np.ndarray]:
-    """Run a method on a block of realizations."""
+    """Run a method on a block of realizations, with one BLAS thread: the products are small."""
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _spend(method, outcomes, orders, baseline, grid, everyone, seeds)
+
+
+def _spend(
+    method: Method,
+    outcomes: np.ndarray,
+    orders: np.ndarray,
+    baseline: int,
+    grid: np.ndarray,
+    everyone: int,
+    seeds: Sequence[np.random.SeedSequence],
+) -> dict[str, np.ndarray]:
     if method.anytime:
         desk = Desk(outcomes, orders, baseline, grid, seeds)
         copy.copy(method).play(desk, everyone)

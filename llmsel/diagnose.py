@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 
 from llmsel.belief import Belief, posterior
-from llmsel.errors import unknown
+from llmsel.errors import InputError, unknown
 from llmsel.experiment import Result
 from llmsel.metrics import IDENTIFICATION, _leaders, score
 from llmsel.pool import MISSING, Pool
+from llmsel.session import Session
 
 CHECKS = (
     "flat identification curve",
@@ -48,29 +49,34 @@ class Check:
 
 
 def diagnose(
-    result: Result,
+    result: Result | Session,
     strategy: str | None = None,
     judge: str | None = None,
     belief: Belief | None = None,
 ) -> pd.DataFrame:
-    """Look for the signatures of failure in the runs of one strategy.
+    """Look for the signatures of failure in the runs of one strategy, or in one real decision.
 
     Parameters
     ----------
-    result: from `llmsel.run`; Random need not be in it, as the pools' orders are its choices.
+    result: from `llmsel.run`; Random need not be in it, as the pools' orders are its choices. Or
+        a `Session` with annotations; the two checks that need many realizations are left out.
     strategy: whose runs to look at; None takes LLM Selector, or else the first strategy.
     judge: name of the oracle; None takes ``judge`` or ``oracle`` of the pool's notes.
     belief: the two-parameter model to replay; None takes the default eps.
 
     Returns
     -------
-    One row per entry of `CHECKS`: ``check``, ``number``, ``threshold``, ``verdict`` (``ok`` or
+    One row per check (see `CHECKS`): ``check``, ``number``, ``threshold``, ``verdict`` (``ok`` or
     ``warn``), ``advice``.
 
     Raises
     ------
-    InputError: a strategy that is not in the result.
+    InputError: a strategy that is not in the result, or a session without annotations.
     """
+    belief = Belief() if belief is None else belief
+    alone = isinstance(result, Session)
+    if isinstance(result, Session):
+        result, strategy = _one_realization(result), None
     if strategy is None:
         strategy = "LLM Selector" if "LLM Selector" in result.chosen else next(iter(result.chosen))
     if strategy not in result.chosen:
@@ -78,10 +84,10 @@ def diagnose(
     notes = result.pool.notes
     judge = str(notes.get("judge", notes.get("oracle", ""))) if judge is None else judge
     checks = [
-        flat_curve(result, strategy),
+        *([] if alone else [flat_curve(result, strategy)]),
         baseline_dominance(result.pool),
-        posterior_collapse(result, strategy, Belief() if belief is None else belief),
-        high_variance(result, strategy),
+        posterior_collapse(result, strategy, belief),
+        *([] if alone else [high_variance(result, strategy)]),
         near_duplicates(result.pool),
         judge_is_candidate(result.pool, judge),
     ]
@@ -214,6 +220,17 @@ def judge_is_candidate(pool: Pool, judge: str) -> Check:
         f"the judge '{judge}' may be {named}, or of its family: judges favour their own answers. "
         "Judge with another model, or leave it out of the selection.",
     )
+
+
+def _one_realization(session: Session) -> Result:
+    """Lay the annotations of a session out as a result over the annotated queries."""
+    if not session.history:
+        raise InputError("no query is annotated yet; there is nothing to diagnose.")
+    rows = np.array([row for _, row in session.history])
+    pool = session.pool.subset(queries=[query for query, _ in session.history])
+    order = np.arange(len(rows), dtype=np.int32)[None]
+    chosen = {session.strategy.name: order}
+    return Result(pool.replace(outcomes=rows), order, chosen, {})
 
 
 def _check(name: str, number: float, threshold: float, fault: bool, advice: str) -> Check:

@@ -132,3 +132,25 @@ def test_unknown_strategy():
     result = llmsel.run(simulated(), ["Random"], 2, 5, jobs=1)
     with pytest.raises(InputError, match="unknown strategy 'Randm': did you mean 'Random'"):
         diagnose(result, "Randm")
+
+
+def test_a_session_shows_the_checks_that_one_decision_allows():
+    pool = simulated(n=12, seed=5).replace(notes={"judge": "model-1"})
+    session = llmsel.Session(pool, "Random")
+    with pytest.raises(InputError, match="nothing to diagnose"):
+        diagnose(session)
+    for _ in range(6):
+        query = session.ask().query
+        session.tell(query, pool.row(query))
+    table = diagnose(session)
+    assert tuple(table["check"]) == (CHECKS[1], CHECKS[2], CHECKS[4], CHECKS[5])
+    best = max(
+        np.delete(
+            session.pool.replace(outcomes=pool.outcomes).win_rates(
+                np.array([pool.queries.index(q) for q, _ in session.history])
+            ),
+            pool.baseline_index,
+        )
+    )
+    assert table["number"][0] == pytest.approx(best)
+    assert table["verdict"].iloc[-1] == WARN

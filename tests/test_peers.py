@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from pools import hostile, simulated
 
-from llmsel.allocation import Anytime
+from llmsel.allocation import Anytime, _PairCapitals
 from llmsel.calls import Desk, Ladder
 from llmsel.contest import compete, complete
 from llmsel.errors import InputError
@@ -146,20 +146,46 @@ def test_certified_allocation_loses_the_best_at_most_as_often_as_promised():
         assert table["wrong"] <= 10 + 2 * np.sqrt(9), name
 
 
-def test_pair_capitals_are_those_of_the_literal_rule():
-    """The capital of a pair is the one of a race between the two alone."""
-    from race_literal import certified
+def literal_pair(ours, theirs, half, size):
+    """Capital against "theirs is a best model" after each common query; missing as the worst."""
+    capital, s, squares, found = 1.0, 0.0, 0.0, []
+    for t, (a, b) in enumerate(zip(ours, theirs, strict=True), start=1):
+        rem = size - t + 1
+        m, d = -s / rem, s / (t + 4)
+        v = max(0.01, (squares + 1.25) / (t + 4) - d * d)
+        e = max(d, 0) * size / rem
+        part = min(e / (v + e * e), 0.9 / max(half + m, 1e-9))
+        x = (-0.5 if a == MISSING else a / 2) - (0.5 if b == MISSING else b / 2)
+        capital *= 1 + part * (x - m)
+        s += x
+        squares += 0 if MISSING in (a, b) else x * x
+        found.append(capital)
+    return found
 
-    pool = simulated(n=40, m=2, spread=1.0, seed=21)
-    order = draw_orders(40, 40, 1, 0)[0]
-    pair = [j for j in range(3) if j != pool.baseline_index]
-    for alpha in (0.2, 0.5):
-        # three models: the union bound asks the pair for 2 / alpha; baseline never drops out here
-        rows = [[int(row[j]) for j in pair] for row in pool.outcomes[order]]
-        alone = certified([[*r, 0] for r in rows], 2, alpha / 2, share=0.01)
-        assert alone[3] >= 0
-        runs = compete(pool, [Anytime(alpha=alpha)], 1, 40, jobs=1).runs()
-        assert runs["certified"].all() and runs["correct"].all()
+
+def test_pair_capitals_do_not_depend_on_who_is_judged_when():
+    pool = dict(hostile())["missing outcomes"]
+    order = draw_orders(24, 24, 1, 0)[0]
+    rows, base = pool.outcomes[order].tolist(), pool.baseline_index
+    for seed in range(5):
+        ladder = Ladder(desk_of(pool, 1))
+        capitals, rng = _PairCapitals(ladder), np.random.default_rng(seed)
+        for _ in range(90):
+            models = rng.choice(np.flatnonzero(ladder.places[0] < 24), 1)
+            capitals.stake(np.array([0]), models)
+            ladder.climb(np.array([0]), models)
+            capitals.settle(np.array([0]), models)
+        largest = np.ones(6)
+        for ours in range(6):
+            for theirs in set(range(6)) - {ours}:
+                common = min(ladder.places[0, [ours, theirs]])
+                half = 0.5 if base in (ours, theirs) else 1.0
+                path = literal_pair(
+                    [r[ours] for r in rows[:common]], [r[theirs] for r in rows[:common]], half, 24
+                )
+                assert np.isclose(capitals._capital[0, ours, theirs], path[-1])
+                largest[theirs] = max(largest[theirs], *path)
+        assert np.allclose(capitals.largest[0], largest)
 
 
 def test_errors():
