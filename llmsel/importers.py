@@ -60,7 +60,7 @@ def read_answers(
     if format is not None and format not in FORMATS:
         raise unknown("format", format, FORMATS)
     if isinstance(source, pd.DataFrame):
-        return _table(_long_rows(source, lambda i: f"row {i}"))
+        return _table(_long_rows(source, lambda i: f"the table, row {i + 1}"))
     named: Iterable[tuple[str | None, str | Path]]
     if isinstance(source, Mapping):
         named = source.items()
@@ -77,15 +77,13 @@ def read_answers(
             found = list(FORMATS[kind](path, model))
             if not found:
                 raise InputError(f"'{path}' holds no answer.")
-            for question in path.parent.glob("question.jsonl"), path.parent.parent.glob(
-                "question.jsonl"
-            ):
-                if kind == "fastchat":
-                    for each in question:
-                        texts |= _questions(each)
-            records += found if model is None else [
-                dataclasses.replace(r, model=model) for r in found
-            ]
+            beside = (path.parent / "question.jsonl", path.parent.parent / "question.jsonl")
+            for questions in beside if kind == "fastchat" else ():
+                if questions.exists():
+                    texts |= _questions(questions)
+            records += (
+                found if model is None else [dataclasses.replace(r, model=model) for r in found]
+            )
     if not records:
         raise InputError(f"no file of answers in {source!r}.")
     return _table(
@@ -188,19 +186,15 @@ def _long(path: Path, model: str | None) -> Iterator[Record]:
         frame = pd.DataFrame(json_lines(path))
     if "model" not in frame and model is not None:
         frame["model"] = model
-    first = 2 if path.suffix == ".csv" else 1
     unit = "line" if path.suffix == ".jsonl" else "row"
-    if path.suffix == ".csv":
-        first = 1
-    yield from _long_rows(frame, lambda i: f"'{path}', {unit} {i + first}")
+    yield from _long_rows(frame, lambda i: f"'{path}', {unit} {i + 1}")
 
 
 def _long_rows(frame: pd.DataFrame, where: Callable[[int], str]) -> Iterator[Record]:
     for column in ("model", "query_id", "response"):
         if column not in frame:
-            place = where(0).split(",")[0].removeprefix("row 0")
             raise InputError(
-                f"{place or 'the table'} has no column '{column}'; it has "
+                f"{where(0).rpartition(',')[0]} has no column '{column}'; it has "
                 f"{', '.join(map(str, frame.columns))}."
             )
     for i, row in enumerate(frame.to_dict("records")):

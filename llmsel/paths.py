@@ -9,7 +9,8 @@ from pathlib import Path
 import pooch
 
 VERSION = version("llmsel")
-ROOT = Path(__file__).resolve().parents[1]  # llmsel is installed from its checkout (pip -e)
+# llmsel is installed from its checkout (pip -e); LLMSEL_ROOT names another one
+ROOT = Path(os.environ.get("LLMSEL_ROOT") or Path(__file__).parents[1]).resolve()
 NOTEBOOKS = ROOT / "notebooks"
 RENDERED = NOTEBOOKS / "rendered"
 FIGURES = ROOT / "figures"

@@ -3,8 +3,9 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 
-import joblib
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
@@ -66,11 +67,24 @@ def test_a_failed_or_torn_run_is_not_up_to_date(here):
     assert not reproduce.up_to_date(run)
 
 
-def test_several_workers_make_the_same_notebooks(here):
-    runs = [Run(f"r{i}", "tiny", {"value": i}) for i in range(3)]
-    with joblib.parallel_config(backend="threading"):  # threads see the patched folders
-        assert reproduce.execute_all(runs, workers=2) == {"r0": "", "r1": "", "r2": ""}
-        assert reproduce.execute_all(runs, workers=2) == {}
+def test_the_command_runs_all_in_two_processes_and_the_second_time_nothing(here):
+    text = "\n".join(
+        f'[[run]]\nname = "r{i}"\nnotebook = "tiny"\nparameters = {{ value = {i} }}'
+        for i in range(3)
+    )
+    (here / "notebooks" / "reproduce.toml").write_text(text)
+    words = ["from llmsel.cli import main; main()", "reproduce", "--all", "--workers", "2"]
+    for state in ("made", "up to date"):
+        done = subprocess.run(
+            [sys.executable, "-c", *words],
+            env={**os.environ, "LLMSEL_ROOT": str(here)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.splitlines()
+        assert [line[:10].strip() for line in lines] == [state] * 3
 
 
 def test_a_run_that_reads_results_comes_last_and_again_when_they_change(here):
