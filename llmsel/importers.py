@@ -6,10 +6,14 @@ where they came from, so that every error names file and line.
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import hashlib
+import io
 import json
+import struct
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,7 @@ from llmsel.datasets.records import json_lines
 from llmsel.errors import InputError, unknown
 from llmsel.pool import read_text
 
+ZSTANDARD = 93  # method number in a zip file
 COLUMNS = ("model", "query_id", "query", "response", "category")
 
 
@@ -177,17 +182,27 @@ def _long(path: Path, model: str | None) -> Iterator[Record]:
         except ImportError as error:
             raise InputError(f"to read '{path}', pip install pyarrow.") from error
     elif path.suffix == ".csv":
-        read_text(path)  # its errors are clearer
-        try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False)
-        except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-            raise InputError(f"'{path}' is not CSV: {error}.") from error
+        frame = _csv(path)
     else:
         frame = pd.DataFrame(json_lines(path))
     if "model" not in frame and model is not None:
         frame["model"] = model
     unit = "line" if path.suffix == ".jsonl" else "row"
     yield from _long_rows(frame, lambda i: f"'{path}', {unit} {i + 1}")
+
+
+def _csv(path: Path) -> pd.DataFrame:
+    """Read CSV; pandas would shift the columns of a row that is too long."""
+    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
+    rows = []
+    try:
+        for row in reader:
+            if None in row or None in row.values():
+                raise csv.Error("another number of columns than in the first line")
+            rows.append(row)
+    except csv.Error as error:
+        raise InputError(f"'{path}', line {reader.line_num}, is not CSV: {error}.") from error
+    return pd.DataFrame(rows, columns=reader.fieldnames)
 
 
 def _long_rows(frame: pd.DataFrame, where: Callable[[int], str]) -> Iterator[Record]:
@@ -354,17 +369,35 @@ def _inspect_zip(path: Path) -> tuple[dict[str, Any], list[tuple[str, dict[str, 
             names = log.namelist()
             # an evaluation that was stopped has no header.json yet
             start = "header.json" if "header.json" in names else "_journal/start.json"
-            head = json.loads(log.read(start))
+            head = json.loads(_unzip(log, start))
             found = [name for name in names if name.startswith("samples/")]
-            entries = [(f"'{path}', {name}", json.loads(log.read(name))) for name in found]
+            entries = [(f"'{path}', {name}", json.loads(_unzip(log, name))) for name in found]
+    except ImportError as error:
+        raise InputError(f"to read '{path}', pip install zstandard.") from error
     except (zipfile.BadZipFile, KeyError, ValueError) as error:
         raise InputError(f"'{path}' is not a whole Inspect log: {error}.") from error
-    except NotImplementedError as error:
-        raise InputError(
-            f"'{path}' is packed in a way that Python cannot unpack ({error}); convert it: "
-            "inspect log convert --to json."
-        ) from error
     return head, sorted(entries, key=lambda entry: _sort_key(entry[1].get("id")))
+
+
+def _unzip(log: zipfile.ZipFile, name: str) -> bytes:
+    """Read a member; Inspect packs with Zstandard, which zipfile learns only in Python 3.14."""
+    entry = log.getinfo(name)
+    if entry.compress_type != ZSTANDARD or hasattr(zipfile, "ZIP_ZSTANDARD"):
+        return log.read(name)
+    import zstandard
+
+    assert log.fp is not None
+    log.fp.seek(entry.header_offset)
+    *_, name_length, extra_length = struct.unpack("<4s5H3I2H", log.fp.read(30))
+    log.fp.seek(name_length + extra_length, 1)
+    packed = log.fp.read(entry.compress_size)
+    try:
+        data = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
+    except zstandard.ZstdError as error:
+        raise ValueError(f"{name}: {error}") from error
+    if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
+        raise ValueError(f"{name} is damaged")
+    return data
 
 
 def _sort_key(name: Any) -> tuple[int, int, str]:

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from llmsel.errors import InputError
-from llmsel.importers import FORMATS, read_answers
+from llmsel.importers import FORMATS, _unzip, read_answers
 from llmsel.pool import Pool
 
 ANSWERS = Path(__file__).parent / "fixtures" / "answers"
@@ -106,8 +106,12 @@ LM = {"doc_id": 0, "resps": [["x"]], "arguments": []}
         ("a.jsonl", [{"a": 1}], "is of no known format"),
         ("a.jsonl", "", "is of no known format"),
         ("a.csv", "model,query_id\na,b\n", r"a.csv' has no column 'response'"),
-        ("a.csv", "model,query_id,response\na,b,c,d,e\n", "is not CSV|no column|again|empty"),
-        ("a.csv", "", "is not CSV"),
+        (
+            "a.csv",
+            "model,query_id,response\na,b,c,d,e\n",
+            "a.csv', line 2, is not CSV: another number",
+        ),
+        ("a.csv", "", "has no column|holds no answer"),
         ("a.json", "[{]", "is not JSON"),
         ("a.json", '[{"generator": "m", "instruction": "i"}]', "entry 1: no 'output'"),
         ("a.json", '{"model": 1}', "is of no known format"),
@@ -147,7 +151,7 @@ def test_an_inspect_log_of_a_stopped_or_truncated_evaluation(tmp_path):
     with zipfile.ZipFile(whole) as old, zipfile.ZipFile(stopped, "w") as new:
         for name in old.namelist():
             if name != "header.json":
-                new.writestr(name, old.read(name))
+                new.writestr(name, _unzip(old, name))
     assert list(read_answers(stopped)["response"]) == EXPECTED["alpha"]
     torn = tmp_path / "torn.eval"
     shutil.copy(whole, torn)
