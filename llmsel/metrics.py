@@ -237,7 +237,8 @@ def efficiency_view(
     Parameters
     ----------
     table: from `efficiency`.
-    shown: metric -> levels to show; None takes `SHOWN`.
+    shown: metric -> levels to show; None takes `SHOWN`, or everything if the table has none of
+        those.
 
     Returns
     -------
@@ -245,10 +246,9 @@ def efficiency_view(
     Random and against the strongest baseline (negative: annotations saved).
     """
     view: dict[str, dict[tuple[str, str], str]] = {}
-    shown = SHOWN if shown is None else shown
-    for row in table.itertuples():
-        if row.level not in shown.get(row.metric, ()):
-            continue
+    wanted = SHOWN if shown is None else shown
+    listed = [row for row in table.itertuples() if row.level in wanted.get(row.metric, ())]
+    for row in listed or table.itertuples():
         short = "best model" if row.metric == IDENTIFICATION else row.metric
         column = f"{short}, {row.level:.0%} of runs"
         cells = view.setdefault(row.strategy, {})

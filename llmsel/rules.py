@@ -275,7 +275,7 @@ class Certified(Rule):
     """
 
     alpha: float = 0.05
-    share: float = 0.05
+    share: float = 0.1
     certifies: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -201,6 +201,8 @@ def test_curves_and_efficiency_tables():
     at = table[(table.strategy == "Random") & (table.metric == "gap, 95th percentile")]
     assert gaps.loc[0.9, "Random"] == 100 * at.set_index("budget").value[int(budget)]
     view = metrics.efficiency_view(efficiency)
+    own = metrics.efficiency_view(metrics.efficiency(scores, {near_best(5.0): (0.8,)}))
+    assert set(own.columns.get_level_values(0)) == {"near-best 5 %, 80% of runs"}
     assert list(view.index) == list(strategies.STRATEGIES)
     shown = view["best model, 100% of runs"]
     assert shown.loc["Random", "vs Random"] == "+0%"
