@@ -215,6 +215,11 @@ class AnnotationLog:
         done = self.rows.get(query, {})
         return [model for model in self.session.pool.candidates if model not in done]
 
+    @property
+    def closed(self) -> bool:
+        """True after `close`, or after the same process has opened the log again."""
+        return self._file is None
+
     def close(self) -> None:
         """Release the lock; the log can be opened again."""
         if self._file is not None:

@@ -276,7 +276,7 @@ def bias(given: Iterable[Annotation]) -> dict[str, float]:
     for entry in given:
         said = entry.detail.get("verdicts", [])
         if len(said) == 2 and None not in said:
-            pairs[entry.query, entry.group or entry.model] = said
+            pairs[entry.query, entry.model if entry.group is None else entry.group] = said
     n = len(pairs)
 
     def share(*wanted: list[str]) -> float:
