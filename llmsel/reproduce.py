@@ -13,6 +13,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -167,7 +168,8 @@ def execute(run: Run, progress: bool = True) -> Path:
         cell.metadata.pop("papermill", None)
         for output in cell.get("outputs", ()):
             if output.output_type == "stream":  # warnings name files of this machine
-                output.text = output.text.replace(f"{ROOT}{os.sep}", "")
+                text = output.text.replace(f"{ROOT}{os.sep}", "")
+                output.text = re.sub(r"/\S*ipykernel_\d+\S*\.py:\d+", "notebook", text)
     notebook.metadata.pop("papermill", None)
     notebook.metadata["llmsel"] = {"key": key(run), "parameters": dict(run.parameters)}
     nbformat.write(notebook, part)

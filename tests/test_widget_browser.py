@@ -74,9 +74,8 @@ def open_notebook(page, port):
     page.wait(
         "!!window.jupyterapp && !!document.querySelector('.jp-Notebook .jp-Cell')", "no notebook"
     )
-    idle = "document.querySelector('.jp-NotebookPanel-toolbar')?.innerText.includes('Python 3')"
-    page.wait(idle, "no kernel")
-    time.sleep(2)  # the kernel's connection; running a cell before it is ready does nothing
+    kernel = "jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel"
+    page.wait(f"{kernel}?.connectionStatus === 'connected'", "no kernel")
     page.run("jupyterapp.commands.execute('notebook:run-all-cells').then(() => true)")
     page.wait("!!document.querySelector('.llmsel-1')", "no annotation view")
 
