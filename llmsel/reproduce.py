@@ -153,6 +153,7 @@ def execute(run: Run, progress: bool = True) -> Path:
     """
     check(run)
     RENDERED.mkdir(exist_ok=True)
+    made_of = key(run)  # now: the notebook may be edited while it runs
     part = run.rendered.with_suffix(".part.ipynb")
     papermill.execute_notebook(
         str(run.source),
@@ -171,7 +172,7 @@ def execute(run: Run, progress: bool = True) -> Path:
                 text = output.text.replace(f"{ROOT}{os.sep}", "")
                 output.text = re.sub(r"/\S*ipykernel_\d+\S*\.py:\d+", "notebook", text)
     notebook.metadata.pop("papermill", None)
-    notebook.metadata["llmsel"] = {"key": key(run), "parameters": dict(run.parameters)}
+    notebook.metadata["llmsel"] = {"key": made_of, "parameters": dict(run.parameters)}
     nbformat.write(notebook, part)
     part.replace(run.rendered)
     return run.rendered
