@@ -1,4 +1,4 @@
-"""The command line: data, reproduce. Errors are one line with a way out, exit code 2."""
+"""The command line: data, reproduce, sessions. Errors are one line with a way out, exit code 2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from llmsel import datasets, metrics
+from llmsel import cli_session, datasets, metrics
 from llmsel.errors import InputError, unknown
 from llmsel.paths import ROOT
 
@@ -21,6 +21,7 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Benchmarks: list, fetch, verify, describe.", no_args_is_help=True)
 app.add_typer(data_app, name="data")
+cli_session.register(app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Name = Annotated[str, typer.Argument(help="A benchmark of `llmsel data list`.")]

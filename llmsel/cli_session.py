@@ -1,0 +1,204 @@
+"""The command line over sessions: generate, session ask / tell / replay / status, report."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from llmsel import datasets
+from llmsel.annotations import AnnotationLog, read_log
+from llmsel.errors import InputError, unknown
+from llmsel.importers import read_answers
+from llmsel.pool import MISSING, Pool
+from llmsel.session import Answer, Session
+from llmsel.weak import add_votes
+
+session_app = typer.Typer(
+    help="One decision: ask for the next query, tell its outcomes, see who leads.",
+    no_args_is_help=True,
+)
+Log = Annotated[Path, typer.Argument(help="The annotation log (JSON Lines).")]
+Source = Annotated[
+    str, typer.Option("--pool", help="File or folder of answers, a saved .npz, or a benchmark.")
+]
+Baseline = Annotated[str | None, typer.Option(help="The model all others are compared with.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+def read_pool(source: str, baseline: str | None) -> Pool:
+    """Read a pool from a saved one, a benchmark's name, or a file or folder of answers.
+
+    Raises
+    ------
+    InputError: nothing of that name, or answers without a baseline.
+    """
+    if source.endswith(".npz"):
+        return Pool.load(source)
+    if not Path(source).exists() and source in datasets.names():
+        pool = datasets.load(source)
+        return pool if pool.votes is not None else add_votes(pool)
+    frame = read_answers(source)
+    if baseline is None:
+        raise InputError(
+            f"name the baseline: --baseline {frame['model'].iloc[0]} (or another of "
+            f"{', '.join(frame['model'].unique()[:6])})."
+        )
+    return add_votes(Pool.from_frame(frame, baseline, name=Path(source).stem))
+
+
+@session_app.command("ask")
+def ask(
+    log: Log,
+    pool: Source,
+    baseline: Baseline = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="Of a new log; LLM Selector if none.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print the next query, the responses and why it was picked; begins the log if it is new.
+
+    Example: llmsel session ask log.jsonl --pool answers.jsonl --baseline gpt-4
+    """
+    with AnnotationLog(log, read_pool(pool, baseline), strategy) as opened:
+        question = opened.session.ask()
+    if as_json:
+        row = dataclasses.asdict(dataclasses.replace(question, responses=None))
+        typer.echo(json.dumps({**row, "responses": question.responses}, indent=2))
+        return
+    typer.echo(f"{question.query}: {question.text or ''}\n({question.reason})")
+    for model, response in (question.responses or {}).items():
+        typer.echo(f"\n--- {model}\n{response}")
+
+
+@session_app.command("tell")
+def tell(
+    log: Log,
+    query: Annotated[str, typer.Argument(help="Id of the query.")],
+    outcomes: Annotated[list[str], typer.Argument(help="model=win, draw, loss or skip.")],
+    pool: Source,
+    baseline: Baseline = None,
+    by: Annotated[str, typer.Option(help="The annotator.")] = "person",
+    as_json: AsJson = False,
+) -> None:
+    """Record outcomes on a query, against the baseline.
+
+    Example: llmsel session tell log.jsonl q7 a=win b=draw --pool answers.jsonl --baseline gpt-4
+    """
+    codes = {"win": 1, "draw": 0, "loss": -1, "skip": MISSING}
+    given = {}
+    for pair in outcomes:
+        model, found, word = pair.rpartition("=")
+        if not found:
+            raise InputError(f"'{pair}' is not of the form model=win.")
+        if word not in codes:
+            raise unknown("outcome", word, codes)
+        given[model] = codes[word]
+    with AnnotationLog(log, read_pool(pool, baseline)) as opened:
+        finished = opened.record(query, given, by)
+        left = opened.open_models(query)
+    if as_json:
+        typer.echo(json.dumps({"query": query, "finished": finished, "open": left}))
+    else:
+        typer.echo(f"{query}: {'finished' if finished else 'still open: ' + ', '.join(left)}")
+
+
+@session_app.command("undo")
+def undo(log: Log, pool: Source, baseline: Baseline = None) -> None:
+    """Take the last annotation back.
+
+    Example: llmsel session undo log.jsonl --pool answers.jsonl --baseline gpt-4
+    """
+    with AnnotationLog(log, read_pool(pool, baseline)) as opened:
+        query, models = opened.undo()
+    typer.echo(f"open again: {query}: {', '.join(models)}")
+
+
+@session_app.command("replay")
+def replay_command(
+    log: Log, pool: Source, baseline: Baseline = None, as_json: AsJson = False
+) -> None:
+    """Rebuild the session of a log and print the answer after every finished query.
+
+    Example: llmsel session replay log.jsonl --pool answers.jsonl --baseline gpt-4
+    """
+    session, _ = read_log(log, read_pool(pool, baseline))
+    again = Session(session.pool, session.strategy)
+    for number, (query, row) in enumerate(session.history, 1):
+        again.tell(query, dict(zip(session.pool.models, row.tolist(), strict=True)))
+        answer = again.best()
+        if as_json:
+            typer.echo(json.dumps({"number": number, "query": query, **_facts(answer)}))
+        else:
+            typer.echo(f"{number:4d}  {query}: {answer.statement}")
+
+
+@session_app.command("status")
+def status(log: Log, pool: Source, baseline: Baseline = None, as_json: AsJson = False) -> None:
+    """Say who leads, and what that is worth.
+
+    Example: llmsel session status log.jsonl --pool answers.jsonl --baseline gpt-4 --json
+    """
+    session, given = read_log(log, read_pool(pool, baseline))
+    answer = session.best()
+    facts = {**_facts(answer), "outcomes": len(given)}
+    typer.echo(json.dumps(facts, indent=2) if as_json else answer.statement)
+
+
+def report_command(
+    log: Log,
+    pool: Source,
+    output: Annotated[Path, typer.Option("-o", "--output")] = Path("report.html"),
+    baseline: Baseline = None,
+) -> None:
+    """Write the decision and its evidence as one HTML page.
+
+    Example: llmsel report log.jsonl --pool answers.jsonl --baseline gpt-4 -o report.html
+    """
+    from llmsel.report import write_report
+
+    typer.echo(write_report(log, read_pool(pool, baseline), output))
+
+
+def generate_command(
+    models: Annotated[Path, typer.Argument(help="models.toml")],
+    queries: Annotated[Path, typer.Argument(help="queries.jsonl")],
+    output: Annotated[Path, typer.Option("-o", "--output")] = Path("answers.jsonl"),
+    workers: Annotated[int, typer.Option(help="Requests at a time.")] = 4,
+    yes: Annotated[bool, typer.Option("--yes", help="Start without asking.")] = False,
+) -> None:
+    """Ask every model every query; run it again to ask only for what is missing.
+
+    Example: llmsel generate models.toml queries.jsonl -o answers.jsonl --yes
+    """
+    from llmsel import generate  # the openai client takes a second to import
+
+    todo = generate.plan(models, queries, output)
+    typer.echo(todo.summary)
+    if not todo.todo:
+        return
+    if not yes and not typer.confirm("start?"):
+        raise typer.Exit(1)
+    failed = generate.run(todo, output, workers)
+    cost = generate.spent(todo.models)
+    typer.echo(f"{len(todo.todo) - len(failed)} answers in {output}; cost {cost['cost']:.4g}")
+    for pair, error in list(failed.items())[:10]:
+        typer.echo(f"failed: {pair}: {error}", err=True)
+    if failed:
+        typer.echo(f"{len(failed)} failed; run the same command again for them.", err=True)
+        raise typer.Exit(1)
+
+
+def _facts(answer: Answer) -> dict[str, object]:
+    return {**dataclasses.asdict(answer), "belief": dict(answer.belief)}
+
+
+def register(app: typer.Typer) -> None:
+    """Add these commands to the command line."""
+    app.add_typer(session_app, name="session")
+    app.command("report")(report_command)
+    app.command("generate")(generate_command)

@@ -1,0 +1,71 @@
+"""The command line over sessions: from answers to a report, one command at a time."""
+
+import json
+from pathlib import Path
+
+import pytest
+from loopback import serve
+from test_generate import echo, files
+from typer.testing import CliRunner
+
+from llmsel.cli import app
+from llmsel.errors import InputError
+
+ANSWERS = Path(__file__).parent / "fixtures" / "answers" / "long.jsonl"
+
+
+def run(*arguments, **options):
+    return CliRunner().invoke(app, [str(a) for a in arguments], **options)
+
+
+def ok(*arguments, **options):
+    result = run(*arguments, **options)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return result.stdout
+
+
+def test_from_answers_to_a_report(tmp_path):
+    log, pool = tmp_path / "log.jsonl", ("--pool", ANSWERS, "--baseline", "alpha")
+    asked = json.loads(ok("session", "ask", log, *pool, "--json"))
+    assert asked["query"] in ("q1", "q2") and asked["responses"]["alpha"] in ("Red.", "4")
+    assert "--- gamma" in ok("session", "ask", log, *pool)
+    assert "still open: gamma" in ok("session", "tell", log, asked["query"], "beta=loss", *pool)
+    assert "open again" in ok("session", "undo", log, *pool)
+    told = ok("session", "tell", log, asked["query"], "beta=loss", "gamma=win", *pool, "--json")
+    assert json.loads(told)["finished"]
+    status = json.loads(ok("session", "status", log, *pool, "--json"))
+    assert status["leaders"] == ["gamma"] and status["annotated"] == 1
+    assert "No certificate" in ok("session", "status", log, *pool)
+    assert "gamma leads" in ok("session", "replay", log, *pool)
+    page = tmp_path / "report.html"
+    assert str(page) in ok("report", log, *pool, "-o", page)
+    assert "gamma leads" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("session", "tell", "LOG", "q1", "beta", *("--baseline", "alpha")), "not of the form"),
+        (
+            ("session", "tell", "LOG", "q1", "beta=wn", *("--baseline", "alpha")),
+            "did you mean 'win",
+        ),
+        (("session", "ask", "LOG"), "name the baseline: --baseline alpha"),
+        (("report", "LOG", *("--baseline", "alpha")), "no log"),
+    ],
+)
+def test_errors_are_one_sentence(tmp_path, arguments, message):
+    arguments = [tmp_path / "log.jsonl" if a == "LOG" else a for a in arguments]
+    result = run(*arguments, "--pool", ANSWERS)
+    assert isinstance(result.exception, InputError) and message in str(result.exception)
+
+
+def test_generate_asks_before_it_starts(tmp_path):
+    with serve(echo) as server:
+        models, queries, output = files(tmp_path, server.url)
+        arguments = ("generate", models, queries, "-o", output)
+        result = run(*arguments, input="n\n")
+        assert result.exit_code == 1 and "10 calls to 2 models" in result.output
+        assert not server.bodies
+        assert "10 answers" in ok(*arguments, "--yes")
+        assert "0 calls" in ok(*arguments)
