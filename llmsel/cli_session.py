@@ -9,45 +9,19 @@ from typing import Annotated
 
 import typer
 
-from llmsel import datasets
-from llmsel.annotations import AnnotationLog, read_log
+from llmsel.annotation_log import AnnotationLog
+from llmsel.annotations import read_log, replay
+from llmsel.cli_judge import judge_command
+from llmsel.cli_options import AsJson, Baseline, Log, Source, facts, read_pool
 from llmsel.errors import InputError, unknown
-from llmsel.importers import read_answers
-from llmsel.pool import MISSING, Pool
-from llmsel.session import Answer, Session
-from llmsel.weak import add_votes
+from llmsel.judges import certificate
+from llmsel.pool import MISSING
+from llmsel.session import Session
 
 session_app = typer.Typer(
     help="One decision: ask for the next query, tell its outcomes, see who leads.",
     no_args_is_help=True,
 )
-Log = Annotated[Path, typer.Argument(help="The annotation log (JSON Lines).")]
-Source = Annotated[
-    str, typer.Option("--pool", help="File or folder of answers, a saved .npz, or a benchmark.")
-]
-Baseline = Annotated[str | None, typer.Option(help="The model all others are compared with.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
-
-
-def read_pool(source: str, baseline: str | None) -> Pool:
-    """Read a pool from a saved one, a benchmark's name, or a file or folder of answers.
-
-    Raises
-    ------
-    InputError: nothing of that name, or answers without a baseline.
-    """
-    if source.endswith(".npz"):
-        return Pool.load(source)
-    if not Path(source).exists() and source in datasets.names():
-        pool = datasets.load(source)
-        return pool if pool.votes is not None else add_votes(pool)
-    frame = read_answers(source)
-    if baseline is None:
-        raise InputError(
-            f"name the baseline: --baseline {frame['model'].iloc[0]} (or another of "
-            f"{', '.join(frame['model'].unique()[:6])})."
-        )
-    return add_votes(Pool.from_frame(frame, baseline, name=Path(source).stem))
 
 
 @session_app.command("ask")
@@ -126,13 +100,13 @@ def replay_command(
 
     Example: llmsel session replay log.jsonl --pool answers.jsonl --baseline gpt-4
     """
-    session, _ = read_log(log, read_pool(pool, baseline))
+    session = replay(log, read_pool(pool, baseline))
     again = Session(session.pool, session.strategy)
     for number, (query, row) in enumerate(session.history, 1):
         again.tell(query, dict(zip(session.pool.models, row.tolist(), strict=True)))
         answer = again.best()
         if as_json:
-            typer.echo(json.dumps({"number": number, "query": query, **_facts(answer)}))
+            typer.echo(json.dumps({"number": number, "query": query, **facts(answer)}))
         else:
             typer.echo(f"{number:4d}  {query}: {answer.statement}")
 
@@ -143,10 +117,13 @@ def status(log: Log, pool: Source, baseline: Baseline = None, as_json: AsJson = 
 
     Example: llmsel session status log.jsonl --pool answers.jsonl --baseline gpt-4 --json
     """
-    session, given = read_log(log, read_pool(pool, baseline))
-    answer = session.best()
-    facts = {**_facts(answer), "outcomes": len(given)}
-    typer.echo(json.dumps(facts, indent=2) if as_json else answer.statement)
+    contents = read_log(log, read_pool(pool, baseline))
+    held = certificate(contents)
+    said = contents.session.best() if held is None else held
+    if as_json:
+        typer.echo(json.dumps({**facts(said), "outcomes": len(contents.given)}, indent=2))
+    else:
+        typer.echo(said.statement)
 
 
 def report_command(
@@ -193,12 +170,9 @@ def generate_command(
         raise typer.Exit(1)
 
 
-def _facts(answer: Answer) -> dict[str, object]:
-    return {**dataclasses.asdict(answer), "belief": dict(answer.belief)}
-
-
 def register(app: typer.Typer) -> None:
     """Add these commands to the command line."""
     app.add_typer(session_app, name="session")
     app.command("report")(report_command)
     app.command("generate")(generate_command)
+    app.command("judge")(judge_command)

@@ -1,43 +1,19 @@
-"""Importers: answers that other tools wrote, as the long table that `Pool.from_frame` takes.
-
-Every reader turns one file into records (model, query_id, query, response, category) that know
-where they came from, so that every error names file and line.
-"""
+"""Importers: answers that other tools wrote, as the long table that `Pool.from_frame` takes."""
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import hashlib
-import io
-import json
-import struct
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from llmsel.datasets.records import json_lines
 from llmsel.errors import InputError, unknown
-from llmsel.pool import read_text
+from llmsel.formats import FORMATS, SUFFIXES, Record, detect, read_questions, read_table
 
-ZSTANDARD = 93  # method number in a zip file
+# what the tools leave beside the answers, which is none: verdicts, scores, reference answers
+NO_ANSWERS = {"annotations.json", "leaderboard.csv", "model_judgment", "reference_answer"}
 COLUMNS = ("model", "query_id", "query", "response", "category")
-
-
-@dataclasses.dataclass(frozen=True)
-class Record:
-    """One response of one model to one query, and where it was found."""
-
-    model: str
-    query_id: str
-    query: str | None
-    response: str
-    category: str | None
-    where: str
 
 
 def read_answers(
@@ -60,12 +36,13 @@ def read_answers(
     Raises
     ------
     InputError: a file that is absent, of no known format or not as its format says (names file
-        and line), a model that answers one query twice, or two texts under one query id.
+        and line), a model that answers one query twice (the same answer in two files is one), or
+        two texts under one query id.
     """
     if format is not None and format not in FORMATS:
         raise unknown("format", format, FORMATS)
     if isinstance(source, pd.DataFrame):
-        return _table(_long_rows(source, lambda i: f"the table, row {i + 1}"))
+        return _table(read_table(source, lambda i: f"the table, row {i + 1}"))
     named: Iterable[tuple[str | None, str | Path]]
     if isinstance(source, Mapping):
         named = source.items()
@@ -75,9 +52,9 @@ def read_answers(
     texts: dict[str, str] = {}
     for model, given in named:
         for path in _files(Path(given)):
-            kind = format or _detect(path)
+            kind = format or detect(path)
             if kind == "questions":  # texts that an answer file next to it lacks
-                texts |= _questions(path)
+                texts |= read_questions(path)
                 continue
             found = list(FORMATS[kind](path, model))
             if not found:
@@ -85,7 +62,7 @@ def read_answers(
             beside = (path.parent / "question.jsonl", path.parent.parent / "question.jsonl")
             for questions in beside if kind == "fastchat" else ():
                 if questions.exists():
-                    texts |= _questions(questions)
+                    texts |= read_questions(questions)
             records += (
                 found if model is None else [dataclasses.replace(r, model=model) for r in found]
             )
@@ -98,17 +75,19 @@ def read_answers(
 
 
 def _table(records: Iterable[Record]) -> pd.DataFrame:
-    seen: dict[tuple[str, str], str] = {}
+    seen: dict[tuple[str, str], Record] = {}
     texts: dict[str, tuple[str, str]] = {}
     rows = []
     for record in records:
-        key = record.model, record.query_id
-        if key in seen:
+        first = seen.setdefault((record.model, record.query_id), record)
+        if first is not record:
+            # AlpacaEval leaves a copy of the reference's answers beside those of every model
+            if first.response == record.response and first.file != record.file:
+                continue
             raise InputError(
                 f"{record.where}: model '{record.model}' answers query id '{record.query_id}' "
-                f"again (first in {seen[key]}); keep one answer."
+                f"again (first in {first.where}); keep one answer."
             )
-        seen[key] = record.where
         if record.query is not None:
             text, where = texts.setdefault(record.query_id, (record.query, record.where))
             if text != record.query:
@@ -129,7 +108,10 @@ def _files(path: Path) -> list[Path]:
         found = sorted(
             p
             for p in path.rglob("*")
-            if p.suffix in SUFFIXES and p.is_file() and not p.name.startswith((".", "results_"))
+            if p.suffix in SUFFIXES
+            and p.is_file()
+            and not p.name.startswith((".", "results_"))
+            and not NO_ANSWERS & set(p.relative_to(path).parts)
         )
         if not found:
             raise InputError(f"no file of answers in the folder '{path}'.")
@@ -137,313 +119,3 @@ def _files(path: Path) -> list[Path]:
     if not path.exists():
         raise InputError(f"no file '{path}'.")
     return [path]
-
-
-def _detect(path: Path) -> str:
-    if path.suffix in (".csv", ".parquet"):
-        return "long"
-    if path.suffix == ".eval":
-        return "inspect"
-    if path.suffix == ".json":
-        content = _json(path)
-        if isinstance(content, dict) and "eval" in content:
-            return "inspect"
-        if isinstance(content, list) and content and "generator" in content[0]:
-            return "alpacaeval"
-    elif path.suffix == ".jsonl":
-        keys = next(iter(json_lines(path)), {}).keys()
-        if {"doc_id", "resps"} <= keys:
-            return "lm-eval"
-        if {"model_id", "choices"} <= keys or {"model", "messages"} <= keys:
-            return "fastchat"
-        if {"model", "response"} <= keys:
-            return "long"
-        if {"question_id", "turns"} <= keys or {"uid", "prompt"} <= keys:
-            return "questions"
-    raise InputError(
-        f"'{path}' is of no known format ({', '.join(FORMATS)}); a file of your own has the "
-        "columns model, query_id, query, response."
-    )
-
-
-def _json(path: Path) -> Any:
-    text = read_text(path)
-    try:
-        return json.loads(text)
-    except ValueError as error:
-        raise InputError(f"'{path}' is not JSON: {error}.") from error
-
-
-def _long(path: Path, model: str | None) -> Iterator[Record]:
-    """Read JSON Lines, CSV or Parquet in the project's own columns."""
-    if path.suffix == ".parquet":
-        try:
-            frame = pd.read_parquet(path)
-        except ImportError as error:
-            raise InputError(f"to read '{path}', pip install pyarrow.") from error
-    elif path.suffix == ".csv":
-        frame = _csv(path)
-    else:
-        frame = pd.DataFrame(json_lines(path))
-    if "model" not in frame and model is not None:
-        frame["model"] = model
-    unit = "line" if path.suffix == ".jsonl" else "row"
-    yield from _long_rows(frame, lambda i: f"'{path}', {unit} {i + 1}")
-
-
-def _csv(path: Path) -> pd.DataFrame:
-    """Read CSV; pandas would shift the columns of a row that is too long."""
-    reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
-    rows = []
-    try:
-        for row in reader:
-            if None in row or None in row.values():
-                raise csv.Error("another number of columns than in the first line")
-            rows.append(row)
-    except csv.Error as error:
-        raise InputError(f"'{path}', line {reader.line_num}, is not CSV: {error}.") from error
-    return pd.DataFrame(rows, columns=reader.fieldnames)
-
-
-def _long_rows(frame: pd.DataFrame, where: Callable[[int], str]) -> Iterator[Record]:
-    for column in ("model", "query_id", "response"):
-        if column not in frame:
-            raise InputError(
-                f"{where(0).rpartition(',')[0]} has no column '{column}'; it has "
-                f"{', '.join(map(str, frame.columns))}."
-            )
-    for i, row in enumerate(frame.to_dict("records")):
-        for column in ("model", "query_id", "response"):
-            if pd.isna(row[column]):
-                raise InputError(f"{where(i)}: '{column}' is empty.")
-        yield Record(
-            model=str(row["model"]),
-            query_id=str(row["query_id"]),
-            query=_optional(row, "query"),
-            response=_text(row["response"], where(i)),
-            category=_optional(row, "category"),
-            where=where(i),
-        )
-
-
-def _alpacaeval(path: Path, model: str | None) -> Iterator[Record]:
-    """Read ``model_outputs.json``: a list of instruction, output, generator.
-
-    Files are joined by instruction; its hash is the query id.
-    """
-    content = _json(path)
-    if not isinstance(content, list):
-        raise InputError(f"'{path}' is not a list of model outputs.")
-    count: dict[str, int] = {}
-    for i, row in enumerate(content):
-        where = f"'{path}', entry {i + 1}"
-        instruction = _text(_need(row, "instruction", where), where)
-        name = hashlib.sha256(instruction.encode()).hexdigest()[:12]
-        count[name] = count.get(name, 0) + 1  # AlpacaEval asks some instructions twice
-        yield Record(
-            model=model or str(_need(row, "generator", where)),
-            query_id=name if count[name] == 1 else f"{name}-{count[name]}",
-            query=instruction,
-            response=_text(_need(row, "output", where), where),
-            category=_optional(row, "dataset"),
-            where=where,
-        )
-
-
-def _fastchat(path: Path, model: str | None) -> Iterator[Record]:
-    """Read ``model_answer/*.jsonl`` of FastChat and of Arena-Hard, the first turn.
-
-    The queries' texts come from the ``question.jsonl`` next to the folder, if there is one.
-    """
-    for number, row in _numbered(path):
-        where = f"'{path}', line {number}"
-        query = None
-        if "messages" in row:  # Arena-Hard v2
-            query = next((m["content"] for m in row["messages"] if m["role"] == "user"), None)
-            said = next((m["content"] for m in row["messages"] if m["role"] == "assistant"), None)
-            name = _need(row, "uid", where)
-        else:
-            turns = _need(_first(_need(row, "choices", where), where), "turns", where)
-            said = _first(turns, where)
-            said = said.get("content") if isinstance(said, dict) else said  # Arena-Hard v0.1
-            name = _need(row, "question_id", where)
-        said = said.get("answer") if isinstance(said, dict) else said
-        owner = model or row.get("model_id") or row.get("model")
-        if owner is None:
-            raise InputError(f"{where}: no 'model_id'.")
-        yield Record(str(owner), str(name), query, _text(said, where), None, where)
-
-
-def _questions(path: Path) -> dict[str, str]:
-    texts = {}
-    for number, row in _numbered(path):
-        where = f"'{path}', line {number}"
-        name = row.get("question_id", row.get("uid"))
-        if "prompt" in row:
-            text = row["prompt"]
-        else:
-            text = _first(_need(row, "turns", where), where)
-            text = text.get("content") if isinstance(text, dict) else text
-        texts[str(name)] = _text(text, where)
-    return texts
-
-
-def _lm_eval(path: Path, model: str | None) -> Iterator[Record]:
-    """Read ``samples_<task>_<time>.jsonl``; the model is the name of the folder.
-
-    With several filters the first line of a document counts: the response is the raw one.
-    """
-    task = path.stem.removeprefix("samples_").rsplit("_", 1)[0]
-    seen = set()
-    for number, row in _numbered(path):
-        where = f"'{path}', line {number}"
-        document = str(_need(row, "doc_id", where))
-        if document in seen:
-            continue
-        seen.add(document)
-        said = _first(_first(_need(row, "resps", where), where), where)
-        if not isinstance(said, str):
-            raise InputError(
-                f"{where}: the response is {json.dumps(said)[:40]}, not text; only tasks that "
-                "generate text can be compared (not log-likelihoods)."
-            )
-        yield Record(
-            model=model or path.parent.name.replace("__", "/"),
-            query_id=f"{task}:{document}",
-            query=_argument(row.get("arguments")),
-            response=said,
-            category=task,
-            where=where,
-        )
-
-
-def _argument(arguments: Any) -> str | None:
-    """Find the text the model was given: ``{"gen_args_0": {"arg_0": text}}``, or nested lists."""
-    while isinstance(arguments, dict | list) and arguments:
-        arguments = arguments[0] if isinstance(arguments, list) else next(iter(arguments.values()))
-    return arguments if isinstance(arguments, str) else None
-
-
-def _inspect(path: Path, model: str | None) -> Iterator[Record]:
-    """Read an Inspect log, ``.eval`` (a zip of JSON) or ``.json``; the first epoch counts."""
-    head, entries = _inspect_zip(path) if path.suffix == ".eval" else _inspect_json(path)
-    plan = _need(head, "eval", f"'{path}'")
-    for where, sample in entries:
-        if sample.get("epoch", 1) != 1:
-            continue
-        if sample.get("error"):
-            raise InputError(
-                f"{where}: the model failed here ({str(sample['error'])[:80]}); retry the "
-                "evaluation (inspect eval-retry)."
-            )
-        output = _need(sample, "output", where)
-        choices = output.get("choices") or []
-        said = output.get("completion")
-        if said is None and choices:
-            said = _content(_need(choices[0], "message", where).get("content"))
-        asked = sample.get("input")
-        if isinstance(asked, list):
-            asked = "\n\n".join(_content(m.get("content")) for m in asked if m["role"] == "user")
-        yield Record(
-            model=model or str(_need(plan, "model", where)),
-            query_id=f"{plan.get('task', path.stem)}:{_need(sample, 'id', where)}",
-            query=asked,
-            response=_text(said, where),
-            category=str(plan.get("task", path.stem)),
-            where=where,
-        )
-
-
-def _inspect_json(path: Path) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
-    log = _json(path)
-    if not isinstance(log, dict):
-        raise InputError(f"'{path}' is not an Inspect log.")
-    return log, [
-        (f"'{path}', sample {i + 1}", row) for i, row in enumerate(log.get("samples") or [])
-    ]
-
-
-def _inspect_zip(path: Path) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
-    try:
-        with zipfile.ZipFile(path) as log:
-            names = log.namelist()
-            # an evaluation that was stopped has no header.json yet
-            start = "header.json" if "header.json" in names else "_journal/start.json"
-            head = json.loads(_unzip(log, start))
-            found = [name for name in names if name.startswith("samples/")]
-            entries = [(f"'{path}', {name}", json.loads(_unzip(log, name))) for name in found]
-    except ImportError as error:
-        raise InputError(f"to read '{path}', pip install zstandard.") from error
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
-        raise InputError(f"'{path}' is not a whole Inspect log: {error}.") from error
-    return head, sorted(entries, key=lambda entry: _sort_key(entry[1].get("id")))
-
-
-def _unzip(log: zipfile.ZipFile, name: str) -> bytes:
-    """Read a member; Inspect packs with Zstandard, which zipfile learns only in Python 3.14."""
-    entry = log.getinfo(name)
-    if entry.compress_type != ZSTANDARD or hasattr(zipfile, "ZIP_ZSTANDARD"):
-        return log.read(name)
-    import zstandard
-
-    assert log.fp is not None
-    log.fp.seek(entry.header_offset)
-    *_, name_length, extra_length = struct.unpack("<4s5H3I2H", log.fp.read(30))
-    log.fp.seek(name_length + extra_length, 1)
-    packed = log.fp.read(entry.compress_size)
-    try:
-        data = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
-    except zstandard.ZstdError as error:
-        raise ValueError(f"{name}: {error}") from error
-    if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
-        raise ValueError(f"{name} is damaged")
-    return data
-
-
-def _sort_key(name: Any) -> tuple[int, int, str]:
-    return (0, name, "") if isinstance(name, int) else (1, 0, str(name))
-
-
-def _content(content: Any) -> str:
-    """Text of a chat message, which is text or a list of parts."""
-    if isinstance(content, list):
-        return "".join(p.get("text", "") for p in content if p.get("type") == "text")
-    return content if isinstance(content, str) else ""
-
-
-def _numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    return enumerate(json_lines(path), 1)
-
-
-def _need(row: Any, key: str, where: str) -> Any:
-    if not isinstance(row, dict) or key not in row:
-        has = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-        raise InputError(f"{where}: no '{key}'; it has {has or 'nothing'}.")
-    return row[key]
-
-
-def _first(values: Any, where: str) -> Any:
-    if not isinstance(values, list) or not values:
-        raise InputError(f"{where}: the list of answers is empty.")
-    return values[0]
-
-
-def _text(value: Any, where: str) -> str:
-    if not isinstance(value, str):
-        raise InputError(f"{where}: the text is {type(value).__name__}, not a string.")
-    return value
-
-
-def _optional(row: Mapping[Any, Any], column: str) -> str | None:
-    value = row.get(column)
-    return None if value is None or pd.isna(value) else str(value)
-
-
-FORMATS: dict[str, Callable[[Path, str | None], Iterator[Record]]] = {
-    "long": _long,
-    "alpacaeval": _alpacaeval,
-    "fastchat": _fastchat,
-    "lm-eval": _lm_eval,
-    "inspect": _inspect,
-}
-SUFFIXES = (".jsonl", ".csv", ".parquet", ".json", ".eval")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -25,6 +26,7 @@ from llmsel.rules import (
     TIED,
     WITHIN,
     Certified,
+    Heuristic,
     Rule,
 )
 
@@ -118,6 +120,8 @@ class Race:
         else:
             self._order = np.array([place[q] for q in order])
         self._delta = delta
+        self._seed, self._batch = seed, batch
+        self._given_order = None if order is None else list(order)
         self._race = Lockstep(
             1,
             pool.n_models,
@@ -132,6 +136,40 @@ class Race:
         self._calls = self._seen = 0
         self._open: dict[str, dict[str, int]] = {}
         self._begin()
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that the course of the race depends on beside the outcomes, as JSON can hold it.
+
+        The budget is not in it: it ends a race, but changes none of its steps.
+        """
+        if not dataclasses.is_dataclass(self.rule):
+            raise InputError(f"the rule {self.rule!r} is no dataclass; its settings are not known.")
+        return {
+            "rule": {"name": type(self.rule).__name__, **dataclasses.asdict(self.rule)},
+            "seed": self._seed,
+            "delta": self._delta,
+            "batch": self._batch,
+            "order": self._given_order,
+        }
+
+    @classmethod
+    def of_settings(cls, pool: Pool, settings: Mapping[str, Any]) -> Race:
+        """Make the race that has these `settings`, at its start.
+
+        Raises
+        ------
+        InputError: a rule that llmsel does not know.
+        """
+        rule = dict(settings["rule"])
+        name = rule.pop("name")
+        rules: dict[str, type[Certified] | type[Heuristic]] = {
+            each.__name__: each for each in (Certified, Heuristic)
+        }
+        if name not in rules:
+            raise unknown("rule", name, rules)
+        rest = {key: settings[key] for key in ("seed", "delta", "batch", "order")}
+        return cls(pool, rules[name](**rule), **rest)
 
     @property
     def live(self) -> tuple[str, ...]:
@@ -205,15 +243,21 @@ class Race:
             dropped,
             certified,
             stop,
-            self._calls,
-            self._seen,
+            *self._paid,
             self._statement(winners, stop),
         )
+
+    @property
+    def _paid(self) -> tuple[int, int]:
+        """Cells told and queries touched so far, those of the open batch included."""
+        told = [len(row) for row in self._open.values() if row]
+        return self._calls + sum(told), self._seen + len(told)
 
     def _statement(self, winners: tuple[str, ...], stop: str) -> str:
         who = " and ".join(f"'{w}'" for w in winners)
         many = len(winners) > 1
-        cost = f"{self._calls} calls on {self._seen} of {self._pool.n_queries} queries"
+        calls, seen = self._paid
+        cost = f"{calls} calls on {seen} of {self._pool.n_queries} queries"
         alpha = getattr(self.rule, "alpha", None)
         if stop == TIED:
             text = f"{who} cannot be told apart on this pool: their win rates are equal"
@@ -222,6 +266,8 @@ class Race:
         elif stop == WITHIN:
             text = f"{who} {'are' if many else 'is'} within {self._delta:.1%} of the best win rate"
         else:
+            if len(winners) > 3:
+                who = f"{len(winners)} models"
             text = (
                 f"{who} {'lead' if many else 'leads'}; the best is one of the {len(self.live)} "
                 f"models left of {self._pool.n_models}"
@@ -255,8 +301,6 @@ class Race:
         if len(race.who):
             places = self._order[race.now.seen : race.now.seen + count]
             self._open = {self._pool.queries[i]: {} for i in places}
-            self._calls = int(race.calls[0])
-            self._seen = race.now.seen + count
 
     def _learn(self) -> None:
         """Hand the batch to the race once every row is complete, in drawn order."""
@@ -267,6 +311,7 @@ class Race:
         for row, told in zip(rows[0], self._open.values(), strict=True):
             for model, outcome in told.items():
                 row[self._pool.models.index(model)] = outcome
+        self._calls, self._seen = self._paid
         self._race.learn(rows)
         self._live = self._live & (self._race.dropped[0] == 0)
         self._begin()

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from llmsel.annotations import Annotation, read_log
-from llmsel.judges import bias
+from llmsel.annotations import Annotation, Contents, read_log
+from llmsel.diagnose import diagnose, judge_is_candidate, near_duplicates
+from llmsel.errors import InputError
+from llmsel.judges import bias, certificate
 from llmsel.metrics import wilson
 from llmsel.paths import VERSION
 from llmsel.pool import MISSING, Pool
+from llmsel.race import Certificate
 from llmsel.session import Session
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}
@@ -33,36 +37,49 @@ def write_report(log: str | Path, pool: Pool, path: str | Path) -> Path:
 
     Raises
     ------
-    InputError: no log, a log of another pool, or no finished query yet.
+    InputError: no log, a log of another pool, or nothing annotated yet.
     """
-    session, given = read_log(log, pool)
+    page = report(read_log(log, pool))
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(report(session, given), encoding="utf-8")
+    path.write_text(page, encoding="utf-8")
     return path
 
 
-def report(session: Session, given: Sequence[Annotation]) -> str:
+def report(contents: Contents) -> str:
     """Build the page: decision, evidence, curve, diagnostics, annotations.
+
+    A log that holds a race reports its certificate, and counts every annotation; otherwise it
+    reports what the session says, and counts finished queries.
 
     Raises
     ------
-    InputError: no finished query yet.
+    InputError: nothing annotated yet, or no query finished where there is no race.
     """
-    answer, pool = session.best(), session.pool
-    rows = np.array([row for _, row in session.history])
+    session, given = contents.session, contents.given
+    pool, held = session.pool, certificate(contents)
+    if held is None:
+        answer = session.best()
+        statement, leaders = answer.statement, answer.leaders
+        rows = np.array([row for _, row in session.history])
+        how = f"queries chosen by {session.strategy!r}"
+    else:
+        if not given:
+            raise InputError("the race has no annotation yet; there is nothing to report.")
+        statement, leaders, rows = held.statement, held.winners, _all_rows(contents)
+        how = f"a race in random order: {contents.race}"
     head = f"Which model for {pool.name}?" if pool.name else "Which model?"
     parts = [
         f"<h1>{html.escape(head)}</h1>",
-        f"<p class='lead'>{html.escape(answer.statement)}</p>",
-        f"<p>{html.escape(repr(pool))}; queries chosen by {html.escape(repr(session.strategy))}; "
-        f"llmsel {html.escape(VERSION)}.</p>",
+        f"<p class='lead'>{html.escape(statement)}</p>",
+        f"<p>{html.escape(repr(pool))}; {html.escape(how)}; llmsel {html.escape(VERSION)}.</p>",
         "<h2>Evidence</h2>",
-        _evidence(session, rows),
+        _evidence(session, rows, held),
         "<h2>How the win rate settled</h2>",
-        _curve(session, rows, pool.models.index(answer.leaders[0])),
+        _curve(pool, rows, pool.models.index(leaders[0])),
         "<h2>Diagnostics</h2>",
-        _diagnostics(session, given),
+        _diagnostics(contents),
+        _checks(contents, rows),
         "<h2>Annotations</h2>",
         f"<details><summary>{len(given)} outcomes</summary>{_annotations(pool, given)}</details>",
     ]
@@ -74,6 +91,18 @@ def report(session: Session, given: Sequence[Annotation]) -> str:
     )
 
 
+def _all_rows(contents: Contents) -> np.ndarray:
+    """Outcomes of every query that has one, finished or not, in the order of the log."""
+    pool = contents.session.pool
+    touched = [row for row in contents.rows.values() if row]
+    rows = np.full((len(touched), pool.n_models), MISSING, dtype=np.int8)
+    rows[:, pool.baseline_index] = 0
+    for i, row in enumerate(touched):
+        for model, entry in row.items():
+            rows[i, pool.models.index(model)] = entry.outcome
+    return rows
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     def line(cells: Sequence[object], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{html.escape(str(c))}</{tag}>" for c in cells) + "</tr>"
@@ -82,9 +111,15 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return f"<table>{line(head, 'th')}\n{body}</table>"
 
 
-def _evidence(session: Session, rows: np.ndarray) -> str:
-    """One line per model, best first: outcomes, win rate, belief."""
-    belief = session.best().belief
+def _evidence(session: Session, rows: np.ndarray, held: Certificate | None) -> str:
+    """One line per model, best first: outcomes, win rate; and belief, or its end in the race."""
+    if held is None:
+        belief = session.best().belief
+        title, last = "P(best), by the model", {m: f"{p:.1%}" for m, p in belief.items()}
+    else:
+        title, last = "in the race", dict.fromkeys(held.live, "still in")
+        last |= {m: f"dropped after {t} queries" for m, t in held.dropped.items()}
+        last |= dict.fromkeys(held.winners, "named")
     lines = []
     for j, model in enumerate(session.pool.models):
         column = rows[:, j]
@@ -93,20 +128,20 @@ def _evidence(session: Session, rows: np.ndarray) -> str:
         rate = (count[0] + count[1] / 2) / judged if judged else float("nan")
         name = model + (" (baseline)" if model == session.pool.baseline else "")
         shown = f"{rate:.1%}" if judged else "not judged"
-        lines.append((rate if judged else -1, [name, *count, judged, shown, belief[model]]))
+        lines.append((rate if judged else -1, [name, *count, judged, shown, last[model]]))
     lines.sort(key=lambda line: -line[0])
     return _table(
-        ("model", "wins", "draws", "losses", "judged", "win rate", "P(best), by the model"),
-        ([*cells[:-1], f"{cells[-1]:.1%}"] for _, cells in lines),
+        ("model", "wins", "draws", "losses", "judged", "win rate", title),
+        (cells for _, cells in lines),
     )
 
 
-def _curve(session: Session, rows: np.ndarray, leader: int) -> str:
+def _curve(pool: Pool, rows: np.ndarray, leader: int) -> str:
     """Win rate of the present leader after each query, with its 95 % interval, as SVG."""
     column = rows[:, leader]
     judged = np.cumsum(column != MISSING)
     points = np.cumsum(np.where(column == MISSING, 0, (column + 1.0) / 2))
-    n = session.pool.n_queries
+    n = pool.n_queries
     seen = judged > 0
     if not seen.any():
         return "<p>The leader has no judged query.</p>"
@@ -129,7 +164,7 @@ def _curve(session: Session, rows: np.ndarray, leader: int) -> str:
         f"y2='{height - pad - (height - 2 * pad) * v:.0f}' stroke='#ddd'/>"
         for v in (0, 0.5, 1)
     )
-    name = html.escape(session.pool.models[leader])
+    name = html.escape(pool.models[leader])
     return (
         f"<svg viewBox='0 0 {width} {height}' role='img' aria-label='win rate of {name}'>{marks}"
         f"<polygon points='{' '.join(band)}' fill='#4c72b0' opacity='0.2'/>"
@@ -140,7 +175,8 @@ def _curve(session: Session, rows: np.ndarray, leader: int) -> str:
     )
 
 
-def _diagnostics(session: Session, given: Sequence[Annotation]) -> str:
+def _diagnostics(contents: Contents) -> str:
+    given = contents.given
     lines: list[tuple[str, object]] = []
     for name in sorted({entry.by for entry in given}):
         mine = [entry for entry in given if entry.by == name]
@@ -166,9 +202,29 @@ def _diagnostics(session: Session, given: Sequence[Annotation]) -> str:
                 f"{np.mean(first):+.2f} / {np.mean(last):+.2f} (a large gap is a position bias)",
             )
         )
-    partial = {e.query for e in given} - {query for query, _ in session.history}
-    lines.append(("queries begun, not finished", len(partial)))
+    partial = {e.query for e in given} - {query for query, _ in contents.session.history}
+    lines.append(("queries not judged for every candidate", len(partial)))
     return _table(("what", "value"), lines)
+
+
+def _checks(contents: Contents, rows: np.ndarray) -> str:
+    """Signatures of failure; of a race, those that do not need whole rows."""
+    session = contents.session
+    judge = ", ".join(sorted({entry.by for entry in contents.given}))
+    if contents.race is None:
+        found = diagnose(session, judge=judge).to_dict("records")
+    else:
+        touched = [query for query, row in contents.rows.items() if row]
+        pool = session.pool.subset(queries=touched).replace(outcomes=rows)
+        checks = (near_duplicates(pool), judge_is_candidate(pool, judge))
+        found = [dataclasses.asdict(check) for check in checks]
+    return _table(
+        ("check", "number", "threshold", "verdict", "what to do"),
+        (
+            (c["check"], f"{c['number']:.3g}", f"{c['threshold']:.3g}", c["verdict"], c["advice"])
+            for c in found
+        ),
+    )
 
 
 def _annotations(pool: Pool, given: Sequence[Annotation]) -> str:

@@ -7,7 +7,7 @@ import html
 
 import ipywidgets as widgets
 
-from llmsel.annotations import AnnotationLog
+from llmsel.annotation_log import AnnotationLog
 from llmsel.errors import InputError
 from llmsel.judges import Group, groups
 from llmsel.pool import MISSING

@@ -12,7 +12,8 @@ import numpy as np
 import pools
 import pytest
 
-from llmsel.annotations import AnnotationLog, read_log, replay
+from llmsel.annotation_log import AnnotationLog
+from llmsel.annotations import read_log, replay
 from llmsel.errors import InputError
 from llmsel.pool import MISSING
 from llmsel.strategies import STRATEGIES, LLMSelector
@@ -82,7 +83,7 @@ def test_a_line_says_who_judged_what_how_and_when(tmp_path):
     )
     assert lines[1]["time"].endswith("+00:00") and lines[1]["version"]
     assert lines[2]["outcome"] is None  # missing, not a draw
-    assert read_log(tmp_path / "log.jsonl", pool)[1][1].outcome == MISSING
+    assert read_log(tmp_path / "log.jsonl", pool).given[1].outcome == MISSING
 
 
 def test_undo_is_logged_and_survives(tmp_path):
@@ -114,7 +115,8 @@ def test_a_torn_last_line_is_repaired_and_said_so(tmp_path):
     for cut in range(last + 1, len(whole)):
         path.write_bytes(whole[:cut])
         with pytest.warns(UserWarning, match="is ignored"):
-            session, given = read_log(path, pool)
+            contents = read_log(path, pool)
+            session, given = contents.session, contents.given
         assert path.read_bytes() == whole[:cut]  # reading changes nothing
         with pytest.warns(UserWarning, match="torn by a stop half-way and was removed"):
             AnnotationLog(path, pool).close()
@@ -186,7 +188,7 @@ def test_a_second_process_is_refused_and_a_second_cell_takes_over(tmp_path):
     pool.save(tmp_path / "pool.npz")
     path = tmp_path / "log.jsonl"
     code = (
-        "import sys, llmsel\nfrom llmsel.annotations import AnnotationLog\n"
+        "import sys, llmsel\nfrom llmsel.annotation_log import AnnotationLog\n"
         "pool = llmsel.Pool.load(sys.argv[1])\n"
         "try:\n    AnnotationLog(sys.argv[2], pool)\n"
         "except llmsel.InputError as error:\n    print(error)\n"
@@ -238,7 +240,7 @@ def test_kill_minus_nine_at_random_points_loses_at_most_the_annotation_in_flight
         os.close(read)
         reported = int.from_bytes(told[-4:], "little")
         torn += not path.read_bytes().endswith(b"\n")
-        _, given = read_log(path, pool)
+        given = read_log(path, pool).given
         assert reported <= len(given) <= reported + 1
         assert [entry.outcome for entry in given] == [(i % 3) - 1 for i in range(len(given))]
         landed += 1

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 import zipfile
 from pathlib import Path
 
@@ -9,7 +10,9 @@ import pandas as pd
 import pytest
 
 from llmsel.errors import InputError
-from llmsel.importers import FORMATS, _unzip, read_answers
+from llmsel.formats import FORMATS
+from llmsel.importers import read_answers
+from llmsel.inspect_log import read_member
 from llmsel.pool import Pool
 
 ANSWERS = Path(__file__).parent / "fixtures" / "answers"
@@ -22,12 +25,14 @@ QUERIES = ("Name a primary colour.", "What is 2 + 2?\nAnswer briefly.")
 SOURCES = (
     "long.jsonl",
     "long.csv",
-    "alpacaeval",
-    "fastchat",
-    "arena_hard",
+    # written by the tools themselves, which asked a server that gives these six answers:
+    "alpacaeval",  # alpaca_eval 0.6.6, evaluate_from_model
+    "fastchat",  # fschat 0.2.36, gen_api_answer
+    "lm_eval",  # lm_eval 0.4.13: alpha by completions, the others by chat; two filters
+    "inspect",  # Inspect 0.3 with its mock model: two .eval and one .json
+    # by the schema of the tool's gen_answer.py and of its published files:
+    "arena_hard",  # v2.0
     "arena_hard_v01",
-    "lm_eval",
-    "inspect",  # written by Inspect 0.3 itself with its mock model: two .eval and one .json
 )
 
 
@@ -43,17 +48,15 @@ def test_every_format_gives_the_same_pool(source):
     assert set(frame.columns) >= {"model", "query_id", "query", "response"}
 
 
-def test_a_frame_parquet_and_a_mapping(tmp_path):
+def test_a_frame_parquet_and_a_mapping(tmp_path, monkeypatch):
     frame = read_answers(ANSWERS / "long.jsonl")
     assert read_answers(frame).equals(frame)
-    try:
-        frame.to_parquet(tmp_path / "long.parquet")
-    except ImportError:
-        (tmp_path / "long.parquet").write_bytes(b"")
+    frame.to_parquet(tmp_path / "long.parquet")
+    assert read_answers(tmp_path / "long.parquet").equals(frame)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "pyarrow", None)
         with pytest.raises(InputError, match="pip install pyarrow"):
             read_answers(tmp_path / "long.parquet")
-    else:
-        assert read_answers(tmp_path / "long.parquet").equals(frame)
     folder = ANSWERS / "lm_eval"
     renamed = read_answers({"one": folder / "org__alpha", "two": folder / "org__beta"})
     assert list(renamed["model"]) == ["one", "one", "two", "two"]
@@ -121,6 +124,11 @@ LM = {"doc_id": 0, "resps": [["x"]], "arguments": []}
         ("a.jsonl", [{**LM, "resps": []}], "line 1: the list of answers is empty"),
         (
             "a.jsonl",
+            [{"question_id": 1, "model_id": "m", "choices": [{"turns": ["$ERROR$"]}]}],
+            "line 1: the model failed here",
+        ),
+        (
+            "a.jsonl",
             [{"model_id": "m", "choices": [{"turns": ["x"]}]}],
             "line 1: no 'question_id'; it has model_id, choices",
         ),
@@ -134,6 +142,51 @@ LM = {"doc_id": 0, "resps": [["x"]], "arguments": []}
 def test_errors_name_file_and_line(tmp_path, name, content, message):
     with pytest.raises(InputError, match=message):
         read_answers(written(tmp_path, name, content))
+
+
+def test_a_chat_of_several_turns_is_what_the_user_said(tmp_path):
+    chat = [
+        {"role": "system", "content": "Be short."},
+        {"role": "user", "content": "1 + 1?"},
+        {"role": "assistant", "content": "2"},
+        {"role": "user", "content": "2 + 2?"},
+    ]
+    row = {**LM, "arguments": {"gen_args_0": {"arg_0": [json.dumps(chat)], "arg_1": {}}}}
+    path = written(tmp_path, "samples_t_2026-01-01.jsonl", [row])
+    assert list(read_answers(path)["query"]) == ["1 + 1?\n\n2 + 2?"]
+    path = written(tmp_path, "samples_t_2026-01-02.jsonl", [{**LM, "arguments": [["[no chat"]]}])
+    assert list(read_answers(path)["query"]) == ["[no chat"]
+
+
+def test_the_same_answer_in_two_files_is_one_and_another_is_refused(tmp_path):
+    one = written(tmp_path, "one.jsonl", [LONG])
+    assert len(read_answers([one, written(tmp_path, "two.jsonl", [LONG])])) == 1
+    with pytest.raises(InputError, match=r"two.jsonl', line 1: model 'a' answers query id 'q' ag"):
+        read_answers([one, written(tmp_path, "two.jsonl", [{**LONG, "response": "y"}])])
+
+
+@pytest.mark.parametrize(
+    ("folder", "models", "queries"),
+    [
+        (
+            "geronimi73/FastChat/945194bb18cbbc2ef3630fc30087114da32085f0/fastchat/llm_judge/data"
+            "/mt_bench",
+            ("gpt-4", "llama-13b"),
+            80,
+        ),
+        (
+            "danielwetzel/arena-hard-auto/67a821c9ee2776edbd996a1dd52b6f5ca8773088/data"
+            "/arena-hard-v0.1",
+            ("gpt-4-0314", "gpt-4o"),
+            500,
+        ),
+    ],
+)
+def test_published_files(mirror, folder, models, queries):
+    files = [mirror / folder / "model_answer" / f"{model}.jsonl" for model in models]
+    frame = read_answers(files)
+    assert tuple(frame["model"].unique()) == models and len(frame) == 2 * queries
+    assert Pool.from_frame(frame, models[0]).texts is not None
 
 
 def test_nothing_to_read(tmp_path):
@@ -151,7 +204,7 @@ def test_an_inspect_log_of_a_stopped_or_truncated_evaluation(tmp_path):
     with zipfile.ZipFile(whole) as old, zipfile.ZipFile(stopped, "w") as new:
         for name in old.namelist():
             if name != "header.json":
-                new.writestr(name, _unzip(old, name))
+                new.writestr(name, read_member(old, name))
     assert list(read_answers(stopped)["response"]) == EXPECTED["alpha"]
     torn = tmp_path / "torn.eval"
     shutil.copy(whole, torn)

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import threading
 import warnings
 from pathlib import Path
 
@@ -12,10 +13,12 @@ import stamina
 from loopback import HANG, TORN, serve
 
 import llmsel
-from llmsel.annotations import AnnotationLog, read_log
+from llmsel.annotation_log import AnnotationLog
+from llmsel.annotations import read_log
 from llmsel.endpoints import Prices, ServerError
 from llmsel.errors import InputError
-from llmsel.judges import LLMJudge, ProgramJudge, annotate, bias, fill, groups, parse, race
+from llmsel.judges import ProgramJudge, annotate, bias, certificate, fill, groups, race
+from llmsel.llm_judge import LLMJudge, parse
 from llmsel.pool import MISSING, Pool
 
 
@@ -145,7 +148,7 @@ def test_lasting_trouble_stops_and_nothing_is_lost(trouble, calls, message, tmp_
         with AnnotationLog(path, pool, "Random") as log, pytest.raises(ServerError, match=message):
             annotate(log, judge)
         assert len(server.bodies) == 2 + calls
-    assert len(read_log(path, pool)[1]) == 1
+    assert len(read_log(path, pool).given) == 1
     assert len(cache.read_text().splitlines()) == 2  # no failure in it
     with serve(longer) as server, AnnotationLog(path, pool) as log:
         annotate(log, LLMJudge("judge", server.url))
@@ -292,15 +295,53 @@ def test_a_race_stops_with_a_certificate_and_goes_on_where_it_was(tmp_path):
         assert race(log, judge, llmsel.Race(pool, seed=5, delta=0.05)) == whole
 
 
+def test_the_log_of_a_race_holds_its_certificate(tmp_path):
+    pool, judge = graded(pools.simulated(n=300, m=4, spread=2.0, seed=3))
+    path = tmp_path / "log.jsonl"
+    with AnnotationLog(path, pool, "Random") as log:
+        assert certificate(log) is None
+        run = llmsel.Race(pool, seed=5, delta=0.05, batch=4)
+        seen = []
+        found = race(log, judge, run, workers=3, watch=seen.append)
+        assert seen[-1] == found and len(seen) > 2 and not seen[0].certified
+        assert log.race == run.settings
+        with pytest.raises(InputError, match=r"holds a race with delta 0.05, not 0.01: a cert"):
+            race(log, judge, llmsel.Race(pool, seed=5, delta=0.01, batch=4))
+    contents = read_log(path, pool)
+    assert contents.race == run.settings and certificate(contents) == found
+    with AnnotationLog(tmp_path / "one.jsonl", pool, "Random") as log:
+        one = race(log, judge, llmsel.Race(pool, seed=5, delta=0.05, batch=4))
+    assert one == found  # whatever the number of threads
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_what_was_judged_before_an_error_is_in_the_log(tmp_path, workers):
+    pool, judge = graded(pools.simulated(n=30, m=6, seed=3))
+    oracle, done, gate = judge._function, [], threading.Event()
+
+    def fails_on_the_third(query, response, baseline_response):
+        done.append(response)
+        if len(done) == 3:
+            raise ServerError("the server is gone")
+        if workers > 1 and len(done) > 3:
+            gate.wait(0.3)  # still being judged when the error arrives
+        return oracle(query, response, baseline_response)
+
+    judge._function = fails_on_the_third
+    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+        with pytest.raises(ServerError):
+            race(log, judge, llmsel.Race(pool, batch=4), workers=workers)
+        assert len(log.given) == len(done) - 1 < 4 * 6
+
+
 def test_a_race_gives_up_on_what_the_judge_cannot_say(tmp_path):
     pool, judge = graded(pools.simulated(n=30, m=3, seed=3))
     oracle = judge._function
     judge._function = lambda q, a, b: MISSING if a.startswith("3|") else oracle(q, a, b)
     with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
-        certificate = race(log, judge, llmsel.Race(pool, seed=1))
-        assert certificate.statement
+        assert race(log, judge, llmsel.Race(pool, seed=1)).statement
         assert {e.outcome for e in log.given if e.query == "q3"} <= {MISSING}
-        fill(log, judge, log.session.ask().query, [], 1)  # nothing to do is no error
+        fill(log, judge, [(log.session.ask().query, [])])  # nothing to do is no error
 
 
 @pytest.mark.skipif(
@@ -322,21 +363,11 @@ def test_end_to_end_with_a_local_model(tmp_path):
         pool.queries[:4],
         pool.models[:3] if pool.baseline in pool.models[:3] else (*pool.models[:2], pool.baseline),
     )
-    schema = {
-        "type": "object",
-        "properties": {"verdict": {"enum": ["A", "B", "tie"]}},
-        "required": ["verdict"],
-    }
     judge = LLMJudge(
         "smollm2",
         f"{server.listening_address}/v1",
-        parameters={
-            "max_tokens": 20,
-            "response_format": {
-                "type": "json_schema",
-                "json_schema": {"name": "verdict", "schema": schema},
-            },
-        },
+        parameters={"max_tokens": 20},
+        structured=True,
     )
     with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
         annotate(log, judge)

@@ -218,11 +218,31 @@ def test_a_failed_judgement_is_asked_again_and_the_race_waits():
     assert bumpy.ask()[0] == first
     bumpy.tell(first.query, {first.models[0]: 0})
     assert bumpy.ask()[0].models == first.models[1:]
-    assert bumpy.certificate().queries == 3
+    now = bumpy.certificate()
+    assert (now.calls, now.queries) == (1, 1)  # what was judged, not what was asked for
     bumpy = Race(pool, seed=1, batch=3)
     for task in bumpy.ask():
         bumpy.tell(task.query, dict.fromkeys(task.models))
     assert play(bumpy, pool) == play(smooth, pool)
+
+
+def test_many_level_leaders_are_counted_not_listed():
+    race = Race(simulated(n=20, m=6, spread=1.0, seed=1))
+    assert race.certificate().statement.startswith("7 models lead; the best is one of the 7")
+
+
+@pytest.mark.parametrize("rule", [Certified(alpha=0.1), Heuristic(z=2.0)], ids=str)
+def test_a_race_is_made_anew_from_its_settings(rule):
+    pool = simulated(n=60, m=5, spread=1.2, seed=4)
+    order = None if rule.certifies else list(pool.queries)
+    race = Race(pool, rule, seed=3, delta=0.1, batch=2, order=order)
+    settings = json.loads(json.dumps(race.settings))
+    again = Race.of_settings(pool, settings)
+    assert again.settings == race.settings
+    assert play(again, pool) == play(race, pool)
+    settings["rule"] = {"name": "Certifed"}
+    with pytest.raises(InputError, match="did you mean 'Certified'"):
+        Race.of_settings(pool, settings)
 
 
 def test_giving_up_keeps_the_certificate_on_the_safe_side():

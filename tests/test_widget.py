@@ -2,7 +2,8 @@
 
 import pytest
 
-from llmsel.annotations import AnnotationLog, replay
+from llmsel.annotation_log import AnnotationLog
+from llmsel.annotations import replay
 from llmsel.errors import InputError
 from llmsel.pool import MISSING, Pool
 from llmsel.widget import BUTTONS, AnnotationView

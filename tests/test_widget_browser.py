@@ -33,7 +33,7 @@ FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
 EVIL = "<img src=x onerror=\"document.title='attacked'\"><script>document.title='attacked'</script>"
 CELL = """import os
 from llmsel import Pool
-from llmsel.annotations import AnnotationLog
+from llmsel.annotation_log import AnnotationLog
 from llmsel.widget import AnnotationView
 open("kernel.pid", "w").write(str(os.getpid()))
 AnnotationView(AnnotationLog("log.jsonl", Pool.load("pool.npz"), "Random"), "ann")"""
@@ -176,6 +176,6 @@ def test_click_through_kill_the_kernel_reopen_and_continue(tmp_path, stop):
         "the end",
     )
     assert page.run("document.title") != "attacked"
-    session, given = read_log(log, pool)
-    assert not session.remaining and len(given) == 8
+    contents = read_log(log, pool)
+    assert not contents.session.remaining and len(contents.given) == 8
     page.socket.close()
