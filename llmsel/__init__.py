@@ -1,13 +1,18 @@
 """llmsel: find the best LLM for your queries with as few judgements as possible."""
 
+from llmsel.annotation_log import AnnotationLog
+from llmsel.annotations import replay
 from llmsel.contest import compete
 from llmsel.datasets import load
 from llmsel.diagnose import diagnose
 from llmsel.errors import InputError
 from llmsel.experiment import Result, run
+from llmsel.importers import read_answers
+from llmsel.judges import ProgramJudge
 from llmsel.paths import VERSION as __version__
 from llmsel.pool import MISSING, Outcome, Pool
 from llmsel.race import Certificate, Race
+from llmsel.report import write_report
 from llmsel.rules import Certified, Heuristic
 from llmsel.session import Answer, Question, Session
 from llmsel.strategies import (
@@ -24,6 +29,7 @@ from llmsel.weak import add_votes
 
 __all__ = [
     "MISSING",
+    "AnnotationLog",
     "Answer",
     "BradleyTerry",
     "Certificate",
@@ -35,6 +41,7 @@ __all__ = [
     "MostDraws",
     "Outcome",
     "Pool",
+    "ProgramJudge",
     "Question",
     "Race",
     "Random",
@@ -48,5 +55,8 @@ __all__ = [
     "compete",
     "diagnose",
     "load",
+    "read_answers",
+    "replay",
     "run",
+    "write_report",
 ]

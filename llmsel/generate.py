@@ -15,7 +15,7 @@ from typing import Any
 from tqdm import tqdm
 
 from llmsel.datasets.records import json_lines
-from llmsel.endpoints import Endpoint, Prices, ServerError
+from llmsel.endpoints import Endpoint, Prices, ServerError, estimate_tokens
 from llmsel.errors import InputError, unknown
 from llmsel.pool import read_text
 
@@ -56,7 +56,7 @@ class Plan:
     models, queries: what was read.
     todo: pairs (model, query) without an answer yet.
     answered: how many pairs have one.
-    tokens_in: estimate, 4 characters a token.
+    tokens_in: estimate, see `llmsel.endpoints.estimate_tokens`.
     tokens_out: upper bound where a model gives ``max_tokens``, else 500 a call.
     cost: of both, for the models with prices.
     unpriced: names of the models without.
@@ -174,7 +174,7 @@ def plan(models: str | Path, queries: str | Path, output: str | Path) -> Plan:
     tokens_in = tokens_out = 0
     cost = 0.0
     for model, row in todo:
-        sent = sum(len(m["content"]) for m in model.messages(row["query"])) // 4
+        sent = estimate_tokens(model.messages(row["query"]))
         got = int(model.parameters.get("max_tokens", 500))
         tokens_in += sent
         tokens_out += got

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from llmsel.endpoints import Endpoint, Prices, Reply
+from llmsel.endpoints import Endpoint, Prices, Reply, estimate_tokens
 from llmsel.errors import InputError
 from llmsel.judges import Judge, Verdict, groups, text_of
 from llmsel.pool import MISSING, Pool
@@ -140,7 +140,7 @@ class LLMJudge(Judge):
 
         Returns
         -------
-        ``calls``, ``tokens_in``, ``tokens_out`` (about 4 characters a token) and ``cost``, for
+        ``calls``, ``tokens_in``, ``tokens_out`` (errs high for English) and ``cost``, for
         all candidates (or `models`) on all queries; calls that the cache saves are left out.
         """
         calls = tokens = 0
@@ -152,8 +152,8 @@ class LLMJudge(Judge):
                     chat = self.messages(text_of(pool, query), first, second)
                     if self._key(chat) not in self._cache:
                         calls += 1
-                        tokens += sum(len(m["content"]) for m in chat) // 4
-        out = calls * 10  # a verdict; a judge that thinks aloud costs more
+                        tokens += estimate_tokens(chat)
+        out = calls * 20  # a verdict; a judge that thinks aloud costs more
         prices = self.endpoint.prices
         return {
             "calls": calls,

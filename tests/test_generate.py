@@ -60,7 +60,7 @@ def test_answers_arrive_and_become_a_pool(tmp_path):
         todo = plan(models, queries, output)
         assert "10 calls to 2 models, 0 answers are here" in todo.summary
         assert "no prices for large" in todo.summary and not server.bodies
-        assert todo.cost == pytest.approx(5 * ((9 + 12) // 4 * 1 + 50 * 2) / 1e6)
+        assert todo.cost == pytest.approx(5 * ((9 // 3 + 5 + 12 // 3 + 5) * 1 + 50 * 2) / 1e6)
         assert run(todo, output, workers=3, progress=False) == {}
         assert len(server.bodies) == 10 and server.most <= 3
         sent = next(b for b in server.bodies if b["model"] == "org/small")
