@@ -20,8 +20,8 @@ from llmsel.race import Certificate
 from llmsel.session import Session
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}
-table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #ccc;padding:.3em .6em;
-text-align:left;vertical-align:top;overflow-wrap:anywhere}.lead{font-size:1.3em}
+table{border-collapse:collapse;width:100%;margin:1em 0}td,th{border-bottom:1px solid #ccc;padding:.3em .6em;
+text-align:left;vertical-align:top;overflow-wrap:anywhere}th{white-space:nowrap}.lead{font-size:1.3em}
 details{margin:1em 0}svg text{font:12px system-ui,sans-serif}"""
 NAMES = {-1: "loss", 0: "draw", 1: "win", MISSING: "not judged"}
 
@@ -67,7 +67,7 @@ def report(contents: Contents) -> str:
         if not given:
             raise InputError("the race has no annotation yet; there is nothing to report.")
         statement, leaders, rows = held.statement, held.winners, _all_rows(contents)
-        how = f"a race in random order: {contents.race}"
+        how = _settings(contents)
     head = f"Which model for {pool.name}?" if pool.name else "Which model?"
     parts = [
         f"<h1>{html.escape(head)}</h1>",
@@ -89,6 +89,16 @@ def report(contents: Contents) -> str:
         + "\n".join(parts)
         + "\n</body></html>\n"
     )
+
+
+def _settings(contents: Contents) -> str:
+    """Say how the race was run."""
+    settings = dict(contents.race or {})
+    rule = dict(settings.pop("rule"))
+    name = rule.pop("name")
+    order = "in random order" if settings.pop("order") is None else "in an order of its own"
+    shown = ", ".join(f"{key} {value}" for key, value in {**rule, **settings}.items())
+    return f"a race {order}, {name} rule with {shown}"
 
 
 def _all_rows(contents: Contents) -> np.ndarray:
