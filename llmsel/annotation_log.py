@@ -20,6 +20,7 @@ from llmsel.annotations import ORDERS, Annotation, Contents, begin_session, read
 from llmsel.errors import InputError, unknown
 from llmsel.paths import VERSION
 from llmsel.pool import MISSING, Pool
+from llmsel.rules import Rule, rule_settings
 from llmsel.session import Session
 from llmsel.strategies import Strategy, make
 
@@ -34,7 +35,8 @@ class AnnotationLog:
     ----------
     path: of the log; created if absent.
     pool: the pool that is annotated.
-    strategy, seed: as for `Session`; None takes those of the log, or LLM Selector and 0.
+    strategy, seed, rule, delta: as for `Session`; None takes those of the log, or LLM Selector,
+        0, no rule and 0.
 
     Attributes
     ----------
@@ -53,6 +55,8 @@ class AnnotationLog:
         pool: Pool,
         strategy: str | Strategy | None = None,
         seed: int | None = None,
+        rule: Rule | None = None,
+        delta: float | None = None,
     ):
         """Lock, repair and replay the log."""
         self.path = Path(path).resolve()
@@ -78,11 +82,11 @@ class AnnotationLog:
                 warnings.warn(self.repaired, stacklevel=2)
             if header is None:
                 chosen = make("LLM Selector" if strategy is None else strategy)
-                session = Session(pool, chosen, seed or 0)
-                self._write([_header(session, seed or 0)])
+                session = Session(pool, chosen, seed or 0, rule, delta or 0.0)
+                self._write([_header(session)])
                 _sync_folder(self.path.parent)
             else:
-                session = begin_session(self.path, header, pool, strategy, seed)
+                session = begin_session(self.path, header, pool, strategy, seed, rule, delta)
             self._lines = 0
             self._contents = Contents(session)
             self._apply(events)
@@ -267,14 +271,16 @@ class AnnotationLog:
         os.fsync(self._file)
 
 
-def _header(session: Session, seed: int) -> dict[str, Any]:
+def _header(session: Session) -> dict[str, Any]:
     return {
         "llmsel": "annotations",
         "pool": session.pool.content_hash,
         "pool_name": session.pool.name,
         "baseline": session.pool.baseline,
         "strategy": repr(session.strategy),
-        "seed": seed,
+        "seed": session.seed,
+        "rule": None if session.rule is None else rule_settings(session.rule),
+        "delta": session.delta,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": VERSION,
     }

@@ -1,10 +1,10 @@
 """Annotations: what an annotation log says.
 
 A log is a JSON Lines file. The first line is a header that names the pool (by content hash), the
-strategy and the seed; then one line per outcome, undo, or race begun. A query is finished, and
-told to the session, when every candidate has a line (null: not judged). The session, and the race
-if there is one, are therefore functions of the log and the pool: `replay` rebuilds the session
-bit for bit. `llmsel.annotation_log` writes such files.
+strategy, the seed and the stopping rule; then one line per outcome, undo, or race begun. A query
+is finished, and told to the session, when every candidate has a line (null: not judged). The
+session, and the race if there is one, are therefore functions of the log and the pool: `replay`
+rebuilds the session bit for bit. `llmsel.annotation_log` writes such files.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 from llmsel.errors import InputError
 from llmsel.paths import VERSION
 from llmsel.pool import MISSING, Pool
+from llmsel.rules import Rule, rule_of, rule_settings
 from llmsel.session import Session
 from llmsel.strategies import STRATEGIES, Strategy, make
 
@@ -176,8 +177,10 @@ def begin_session(
     pool: Pool,
     strategy: str | Strategy | None,
     seed: int | None,
+    rule: Rule | None = None,
+    delta: float | None = None,
 ) -> Session:
-    """Start the session that the header describes."""
+    """Start the session that the header describes; what is given must agree with it."""
     if header["pool"] != pool.hide_outcomes().content_hash:
         raise InputError(
             f"'{path.name}' is the log of another pool ('{header['pool_name']}' with baseline "
@@ -185,15 +188,19 @@ def begin_session(
             "log."
         )
     chosen = _strategy_of(header["strategy"]) if strategy is None else make(strategy)
+    kept_rule, kept_delta = header.get("rule"), header.get("delta", 0.0)
     for what, wanted, kept in (
         ("strategy", repr(chosen), header["strategy"]),
         ("seed", header["seed"] if seed is None else seed, header["seed"]),
+        ("rule", kept_rule if rule is None else rule_settings(rule), kept_rule),
+        ("delta", kept_delta if delta is None else delta, kept_delta),
     ):
         if wanted != kept:
             raise InputError(
                 f"'{path.name}' was begun with {what} {kept}, not {wanted}; use that, or a new log."
             )
-    return Session(pool, chosen, header["seed"])
+    known = None if kept_rule is None else rule_of(kept_rule)
+    return Session(pool, chosen, header["seed"], known, kept_delta)
 
 
 def _strategy_of(shown: str) -> Strategy:

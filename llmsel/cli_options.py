@@ -49,11 +49,13 @@ def read_pool(source: str, baseline: str | None) -> Pool:
 
 def facts(said: Answer | Certificate) -> dict[str, object]:
     """Turn what a session or race says into a dictionary that JSON can hold."""
-    return {
-        field.name: dict(value) if isinstance(value, Mapping) else value
-        for field in dataclasses.fields(said)
-        for value in [getattr(said, field.name)]
-    }
+
+    def plain(value: object) -> object:
+        if isinstance(value, Certificate):
+            return facts(value)
+        return dict(value) if isinstance(value, Mapping) else value
+
+    return {f.name: plain(getattr(said, f.name)) for f in dataclasses.fields(said)}
 
 
 def parameters(pairs: list[str] | None) -> dict[str, Any]:

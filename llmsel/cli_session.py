@@ -16,6 +16,7 @@ from llmsel.cli_options import AsJson, Baseline, Log, Source, facts, read_pool
 from llmsel.errors import InputError, unknown
 from llmsel.judges import certificate
 from llmsel.pool import MISSING
+from llmsel.rules import Certified, Heuristic
 from llmsel.session import Session
 
 session_app = typer.Typer(
@@ -32,13 +33,26 @@ def ask(
     strategy: Annotated[
         str | None, typer.Option(help="Of a new log; LLM Selector if none.")
     ] = None,
+    stop: Annotated[
+        str | None, typer.Option(help="Of a new log: certified (random order only) or heuristic.")
+    ] = None,
+    delta: Annotated[
+        float | None, typer.Option(help="Of a new log: win-rate margin of the stop.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print the next query, the responses and why it was picked; begins the log if it is new.
 
     Example: llmsel session ask log.jsonl --pool answers.jsonl --baseline gpt-4
     """
-    with AnnotationLog(log, read_pool(pool, baseline), strategy) as opened:
+    rules = {"certified": Certified(), "heuristic": Heuristic()}
+    if stop is not None and stop not in rules:
+        raise unknown("stopping rule", stop, rules)
+    rule = None if stop is None else rules[stop]
+    if stop == "certified" and strategy is None and not log.exists():
+        strategy = "Random"
+    answers = read_pool(pool, baseline)
+    with AnnotationLog(log, answers, strategy, rule=rule, delta=delta) as opened:
         question = opened.session.ask()
     if as_json:
         row = dataclasses.asdict(dataclasses.replace(question, responses=None))
@@ -101,7 +115,7 @@ def replay_command(
     Example: llmsel session replay log.jsonl --pool answers.jsonl --baseline gpt-4
     """
     session = replay(log, read_pool(pool, baseline))
-    again = Session(session.pool, session.strategy)
+    again = Session(session.pool, session.strategy, session.seed, session.rule, session.delta)
     for number, (query, row) in enumerate(session.history, 1):
         again.tell(query, dict(zip(session.pool.models, row.tolist(), strict=True)))
         answer = again.best()

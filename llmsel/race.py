@@ -26,8 +26,9 @@ from llmsel.rules import (
     TIED,
     WITHIN,
     Certified,
-    Heuristic,
     Rule,
+    rule_of,
+    rule_settings,
 )
 
 
@@ -143,10 +144,8 @@ class Race:
 
         The budget is not in it: it ends a race, but changes none of its steps.
         """
-        if not dataclasses.is_dataclass(self.rule):
-            raise InputError(f"the rule {self.rule!r} is no dataclass; its settings are not known.")
         return {
-            "rule": {"name": type(self.rule).__name__, **dataclasses.asdict(self.rule)},
+            "rule": rule_settings(self.rule),
             "seed": self._seed,
             "delta": self._delta,
             "batch": self._batch,
@@ -161,15 +160,8 @@ class Race:
         ------
         InputError: a rule that llmsel does not know.
         """
-        rule = dict(settings["rule"])
-        name = rule.pop("name")
-        rules: dict[str, type[Certified] | type[Heuristic]] = {
-            each.__name__: each for each in (Certified, Heuristic)
-        }
-        if name not in rules:
-            raise unknown("rule", name, rules)
         rest = {key: settings[key] for key in ("seed", "delta", "batch", "order")}
-        return cls(pool, rules[name](**rule), **rest)
+        return cls(pool, rule_of(settings["rule"]), **rest)
 
     @property
     def live(self) -> tuple[str, ...]:
@@ -231,54 +223,13 @@ class Race:
 
     def certificate(self) -> Certificate:
         """Say who wins, or leads, and what that is worth."""
-        race, winners = self._race, self._names(self._race.winners[0])
-        stop = str(race.stop[0])
-        certified = self.rule.certifies and stop in CERTAIN
-        dropped = {
-            m: int(t) for m, t in zip(self._pool.models, race.dropped[0], strict=True) if t > 0
-        }
-        return Certificate(
-            winners,
-            self.live,
-            dropped,
-            certified,
-            stop,
-            *self._paid,
-            self._statement(winners, stop),
-        )
+        return certify(self._race, self._pool, self.rule, self._delta, *self._paid)
 
     @property
     def _paid(self) -> tuple[int, int]:
         """Cells told and queries touched so far, those of the open batch included."""
         told = [len(row) for row in self._open.values() if row]
         return self._calls + sum(told), self._seen + len(told)
-
-    def _statement(self, winners: tuple[str, ...], stop: str) -> str:
-        who = " and ".join(f"'{w}'" for w in winners)
-        many = len(winners) > 1
-        calls, seen = self._paid
-        cost = f"{calls} calls on {seen} of {self._pool.n_queries} queries"
-        alpha = getattr(self.rule, "alpha", None)
-        if stop == TIED:
-            text = f"{who} cannot be told apart on this pool: their win rates are equal"
-        elif stop in (ONE_LEFT, EXHAUSTED):
-            text = f"{who} is the best of this pool"
-        elif stop == WITHIN:
-            text = f"{who} {'are' if many else 'is'} within {self._delta:.1%} of the best win rate"
-        else:
-            if len(winners) > 3:
-                who = f"{len(winners)} models"
-            text = (
-                f"{who} {'lead' if many else 'leads'}; the best is one of the {len(self.live)} "
-                f"models left of {self._pool.n_models}"
-            )
-        worth = (
-            "by a heuristic rule, without a certificate"
-            if alpha is None
-            else f"with probability at least {1 - alpha:.0%}"
-        )
-        end = " The budget is spent." if stop == BUDGET else ""
-        return f"{text} ({worth}; {cost}).{end}"
 
     def _names(self, which: np.ndarray) -> tuple[str, ...]:
         return tuple(m for m, w in zip(self._pool.models, which, strict=True) if w)
@@ -315,3 +266,54 @@ class Race:
         self._race.learn(rows)
         self._live = self._live & (self._race.dropped[0] == 0)
         self._begin()
+
+
+def certify(
+    race: Lockstep, pool: Pool, rule: Rule, delta: float, calls: int, queries: int
+) -> Certificate:
+    """Say who wins, or leads, in the one realization of a race, and what that is worth.
+
+    Parameters
+    ----------
+    race: with one realization, at whatever step.
+    pool, rule, delta: of the race.
+    calls, queries: what was paid.
+    """
+
+    def names(which: np.ndarray) -> tuple[str, ...]:
+        return tuple(m for m, w in zip(pool.models, which, strict=True) if w)
+
+    winners, stop = names(race.winners[0]), str(race.stop[0])
+    live = names(race.dropped[0] == 0)
+    who = " and ".join(f"'{w}'" for w in winners)
+    many = len(winners) > 1
+    alpha = getattr(rule, "alpha", None)
+    if stop == TIED:
+        text = f"{who} cannot be told apart on this pool: their win rates are equal"
+    elif stop in (ONE_LEFT, EXHAUSTED):
+        text = f"{who} is the best of this pool"
+    elif stop == WITHIN:
+        text = f"{who} {'are' if many else 'is'} within {delta:.1%} of the best win rate"
+    else:
+        if len(winners) > 3:
+            who = f"{len(winners)} models"
+        text = (
+            f"{who} {'lead' if many else 'leads'}; the best is one of the {len(live)} models left "
+            f"of {pool.n_models}"
+        )
+    worth = (
+        "by a heuristic rule, without a certificate"
+        if alpha is None
+        else f"with probability at least {1 - alpha:.0%}"
+    )
+    cost = f"{calls} calls on {queries} of {pool.n_queries} queries"
+    return Certificate(
+        winners=winners,
+        live=live,
+        dropped={m: int(t) for m, t in zip(pool.models, race.dropped[0], strict=True) if t > 0},
+        certified=rule.certifies and stop in CERTAIN,
+        stop=stop,
+        calls=calls,
+        queries=queries,
+        statement=f"{text} ({worth}; {cost}).{' The budget is spent.' if stop == BUDGET else ''}",
+    )

@@ -20,9 +20,10 @@ from llmsel.race import Certificate
 from llmsel.session import Session
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}
-table{border-collapse:collapse;width:100%;margin:1em 0}td,th{border-bottom:1px solid #ccc;padding:.3em .6em;
-text-align:left;vertical-align:top;overflow-wrap:anywhere}th{white-space:nowrap}.lead{font-size:1.3em}
-details{margin:1em 0}svg text{font:12px system-ui,sans-serif}"""
+table{border-collapse:collapse;width:100%;margin:1em 0}th{white-space:nowrap}
+td,th{border-bottom:1px solid #ccc;padding:.3em .6em;text-align:left;vertical-align:top;
+overflow-wrap:anywhere}.lead{font-size:1.3em}details{margin:1em 0}
+svg text{font:12px system-ui,sans-serif}"""
 NAMES = {-1: "loss", 0: "draw", 1: "win", MISSING: "not judged"}
 
 

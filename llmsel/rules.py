@@ -17,11 +17,12 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
-from llmsel.errors import InputError
+from llmsel.errors import InputError, unknown
 from llmsel.pool import MISSING
 
 ONE_LEFT, WITHIN, TIED = "one left", "within delta", "tied"
@@ -378,3 +379,33 @@ def kelly(
     v = np.maximum(0.01, (power + 1.25) / (t + 4) - d * d)
     e = np.maximum(d + delta, 0) * (size / (size - t + 1))
     return np.minimum(e / (v + e * e), 0.9 / np.maximum(loss, 1e-9))
+
+
+def rule_settings(rule: Rule) -> dict[str, Any]:
+    """Write a rule as JSON can hold it: its name and parameters.
+
+    Raises
+    ------
+    InputError: a rule that is no dataclass.
+    """
+    if not dataclasses.is_dataclass(rule):
+        raise InputError(f"the rule {rule!r} is no dataclass; its parameters are not known.")
+    return {"name": type(rule).__name__, **dataclasses.asdict(rule)}
+
+
+def rule_of(settings: Mapping[str, Any]) -> Rule:
+    """Make the rule that `rule_settings` wrote.
+
+    Raises
+    ------
+    InputError: a rule that llmsel does not know.
+    """
+    rules: dict[str, type[Certified] | type[Heuristic]] = {
+        "Certified": Certified,
+        "Heuristic": Heuristic,
+    }
+    parameters = dict(settings)
+    name = parameters.pop("name")
+    if name not in rules:
+        raise unknown("rule", name, rules)
+    return rules[name](**parameters)

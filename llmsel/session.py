@@ -12,12 +12,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from llmsel.belief import Belief, posterior
+from llmsel.belief import Belief, entropy, posterior
 from llmsel.errors import InputError, unknown
 from llmsel.experiment import CLOSED, draw_orders
+from llmsel.lockstep import Lockstep
 from llmsel.metrics import wilson
 from llmsel.pool import MISSING, Pool
-from llmsel.strategies import Random, Strategy, make, pick
+from llmsel.race import Certificate, certify
+from llmsel.rules import Rule
+from llmsel.strategies import LLMSelector, Random, Strategy, make, pick
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +53,7 @@ class Answer:
         Valid for queries drawn at random and a model fixed beforehand; otherwise a guide.
     belief: P(best) per model under the two-parameter model.
     annotated, queries: number of annotated queries, and of all.
+    certificate: what the stopping rule says, see `llmsel.race.Certificate`; None without a rule.
     statement: the answer in one sentence, with what it is worth.
     """
 
@@ -60,6 +64,7 @@ class Answer:
     belief: Mapping[str, float]
     annotated: int
     queries: int
+    certificate: Certificate | None
     statement: str
 
 
@@ -71,20 +76,38 @@ class Session:
     pool: the queries and models, with votes if the strategy needs them. Outcomes in it are
         ignored.
     strategy: a `Strategy` or its name.
-    seed: of the order that breaks ties.
+    seed: of the order that breaks ties; the order itself, for the strategy Random.
+    rule: stopping rule, as of a race: `llmsel.rules.Certified` (with the strategy Random) or
+        `llmsel.rules.Heuristic` (any strategy); None for none. It only speaks: `ask` goes on.
+    delta: win-rate margin (0..1) within which the rule may stop, fixed beforehand; 0 for none.
 
     Raises
     ------
-    InputError: an unknown strategy, or a pool without what the strategy needs.
+    InputError: an unknown strategy, a pool without what the strategy needs, or a certificate
+        asked for in an order that is not random.
     """
 
-    def __init__(self, pool: Pool, strategy: str | Strategy = "LLM Selector", seed: int = 0):
+    def __init__(
+        self,
+        pool: Pool,
+        strategy: str | Strategy = "LLM Selector",
+        seed: int = 0,
+        rule: Rule | None = None,
+        delta: float = 0.0,
+    ):
         """Start with no annotation."""
+        self.seed, self.rule, self.delta = seed, rule, delta
         self.pool = pool.hide_outcomes()
         self.strategy = make(strategy)
         self.strategy.prepare(self.pool)
         self._order = draw_orders(pool.n_queries, pool.n_queries, 1, seed)[0]
-        self._belief = Belief()
+        if rule is not None and rule.certifies and not self._random:
+            raise InputError(
+                f"no certificate for queries that {self.strategy.name} chooses: it holds only for "
+                "a random order; take the strategy Random, or the Heuristic rule."
+            )
+        # the belief that chooses is the belief that is shown
+        self._belief = getattr(self.strategy, "belief", None) or Belief()
         self._place = {query: i for i, query in enumerate(pool.queries)}
         self.history: list[tuple[str, np.ndarray]] = []
         self._restart()
@@ -94,6 +117,15 @@ class Session:
         self._rank[0, self._order] = np.arange(self.pool.n_queries)
         self.strategy.begin(1)
         self._log_weights = self._belief.prior(1, self.pool.n_models)
+        self._race: Lockstep | None = None
+        if self.rule is not None:
+            n, base = self.pool.n_models, self.pool.baseline_index
+            self._race = Lockstep(1, n, base, self.pool.n_queries, self.rule, self.delta)
+        self._waiting: dict[int, np.ndarray] = {}  # told ahead of their turn
+
+    @property
+    def _random(self) -> bool:
+        return type(self.strategy) is Random
 
     @property
     def remaining(self) -> int:
@@ -102,7 +134,7 @@ class Session:
 
     @property
     def _caveat(self) -> str:
-        if type(self.strategy) is Random:
+        if self._random:
             return "for queries drawn at random"
         return (
             "which only a random choice of queries would justify: these were chosen, and the rest "
@@ -140,9 +172,14 @@ class Session:
         chance = posterior(self._log_weights)[0]
         top = np.argsort(-chance, kind="stable")[:3]
         named = ", ".join(f"{self.pool.models[j]} {chance[j]:.0%}" for j in top)
+        told = ""
+        if isinstance(self.strategy, LLMSelector):  # its score is minus the expected entropy
+            doubt = float(entropy(self._log_weights)[0]) / np.log(2)
+            bits = doubt + float(scores[i]) / np.log(2)
+            told = f"expected to tell {bits:.2g} bits of the {doubt:.2g} in doubt, "
         return (
-            f"{self.strategy.name}: scores higher than {better} of the {self.remaining} open "
-            f"queries; believed best now: {named}."
+            f"{self.strategy.name}: {told}scores higher than {better} of the {self.remaining} "
+            f"open queries; believed best now: {named}."
         )
 
     def tell(self, query: str, outcomes: Mapping[str, int]) -> None:
@@ -186,6 +223,25 @@ class Session:
         self._rank[0, i] = CLOSED
         self.strategy.observe(np.array([i]), row[None])
         self._log_weights = self._belief.update(self._log_weights, row[None])
+        if self._race is not None:
+            self._waiting[i] = row
+            self._run(self._race, i)
+
+    def _run(self, race: Lockstep, i: int) -> None:
+        """Let the rule learn what it may: under a certificate, rows in the drawn order only."""
+        while len(race.who):
+            turn = int(self._order[race.now.seen]) if self._random else i
+            if turn not in self._waiting:
+                return
+            race.begin_batch()
+            race.learn(self._waiting.pop(turn)[None, None])
+
+    def certificate(self) -> Certificate | None:
+        """Say what the stopping rule says; None without a rule."""
+        if self._race is None or self.rule is None:
+            return None
+        calls = sum(int((row != MISSING).sum()) - 1 for _, row in self.history)
+        return certify(self._race, self.pool, self.rule, self.delta, calls, len(self.history))
 
     def undo(self) -> str:
         """Take the last annotation back; return its query id.
@@ -225,12 +281,20 @@ class Session:
         complete = bool((count == n).all())
         name = " and ".join(leaders)
         tied = f"{name} are tied" if len(leaders) > 1 else f"{name} leads"
-        worth = (
-            "every query is judged: this is exact."
-            if complete
-            else f"{m} of {n} queries; 95 % interval {low:.1%} to {high:.1%}, {self._caveat}. "
-            "No certificate."
+        held = self.certificate()
+        certified = held is not None and held.certified
+        if complete:
+            worth = "every query is judged: this is exact."
+        else:
+            worth = f"{m} of {n} queries; 95 % interval {low:.1%} to {high:.1%}, {self._caveat}."
+            worth += "" if certified else " No certificate."
+        statement = (
+            f"{tied} with a win rate of {rate.max():.1%} against {self.pool.baseline}; {worth}"
         )
+        if held is not None and not complete:  # what is certain comes first
+            statement = f"{held.statement} {statement}" if held.stop else statement
+            if not held.stop:
+                statement += f" {len(held.live)} of {self.pool.n_models} models can still be best."
         chance = posterior(self._log_weights)[0]
         return Answer(
             leaders=leaders,
@@ -240,6 +304,6 @@ class Session:
             belief=dict(zip(self.pool.models, chance.tolist(), strict=True)),
             annotated=len(self.history),
             queries=n,
-            statement=f"{tied} with a win rate of {rate.max():.1%} against "
-            f"{self.pool.baseline}; {worth}",
+            certificate=held,
+            statement=statement,
         )

@@ -181,9 +181,14 @@ class LLMSelector(Strategy):
         self.eps_loss = eps_loss
         self.eps_draw = eps_draw
 
+    @property
+    def belief(self) -> Belief:
+        """The two-parameter model."""
+        return Belief(self.eps_loss, self.eps_draw)
+
     def prepare(self, pool: Pool) -> None:
         """Take the weak votes."""
-        self._belief = Belief(self.eps_loss, self.eps_draw)
+        self._belief = self.belief
         self._votes = pool.need("votes")
 
     def begin(self, realizations: int) -> None:

@@ -42,6 +42,20 @@ def test_from_answers_to_a_report(tmp_path):
     assert "gamma leads" in page.read_text()
 
 
+def test_a_person_may_stop_with_a_certificate(tmp_path):
+    log, pool = tmp_path / "log.jsonl", ("--pool", ANSWERS, "--baseline", "alpha")
+    asked = json.loads(ok("session", "ask", log, *pool, "--stop", "certified", "--json"))
+    ok("session", "tell", log, asked["query"], "beta=loss", "gamma=win", *pool)
+    status = json.loads(ok("session", "status", log, *pool, "--json"))
+    assert status["certificate"]["certified"] is False
+    assert "No certificate" in status["statement"]
+    other = "q1" if asked["query"] == "q2" else "q2"
+    ok("session", "tell", log, other, "beta=loss", "gamma=win", *pool)
+    held = json.loads(ok("session", "status", log, *pool, "--json"))["certificate"]
+    assert held["certified"] and "'gamma' is the best of this pool" in held["statement"]
+    assert "exact" in ok("session", "replay", log, *pool)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -49,6 +63,10 @@ def test_from_answers_to_a_report(tmp_path):
         (
             ("session", "tell", "LOG", "q1", "beta=wn", *("--baseline", "alpha")),
             "did you mean 'win",
+        ),
+        (
+            ("session", "ask", "LOG", *("--baseline", "alpha", "--stop", "certain")),
+            "did you mean 'certified'",
         ),
         (("session", "ask", "LOG"), "name the baseline: --baseline alpha"),
         (("report", "LOG", *("--baseline", "alpha")), "no log"),

@@ -1,13 +1,20 @@
 """Session: the engine with one realization; nothing lost, nothing overstated."""
 
+import re
+
 import numpy as np
 import pools
 import pytest
 
 from llmsel import experiment
+from llmsel.annotation_log import AnnotationLog
+from llmsel.annotations import read_log, replay
 from llmsel.errors import InputError
+from llmsel.race import Race
+from llmsel.report import report
+from llmsel.rules import Certified, Heuristic
 from llmsel.session import Session
-from llmsel.strategies import STRATEGIES
+from llmsel.strategies import STRATEGIES, LLMSelector
 
 
 def play(session, pool, steps):
@@ -104,3 +111,82 @@ def test_bad_tellings_change_nothing():
     session.tell("q1", {good: 1})
     with pytest.raises(InputError, match="annotated already"):
         session.tell("q1", {good: 1})
+
+
+def test_the_reason_tells_the_expected_information_in_bits():
+    pool = pools.simulated(n=20, seed=2)
+    session = Session(pool, LLMSelector(0.1, 0.3))
+    play(session, pool, 3)
+    asked, reason = session.ask().query, session.ask().reason
+    told, doubt = map(float, re.search(r"tell (\S+) bits of the (\S+) in doubt", reason).groups())
+    belief = np.array(list(session.best().belief.values()))
+    # the belief shown is the one that chooses, with the strategy's own eps
+    assert np.allclose(belief, session.strategy.posterior()[0])
+    assert doubt == pytest.approx(-(belief * np.log2(belief)).sum(), rel=0.05)
+    expected = -session.strategy.scores()[0, pool.queries.index(asked)] / np.log(2)
+    assert 0 < told == pytest.approx(doubt - expected, rel=0.1)
+
+
+@pytest.mark.parametrize("delta", [0.0, 0.1])
+def test_a_random_session_may_stop_with_the_certificate_of_the_race(delta):
+    pool = pools.simulated(n=150, m=4, spread=2.0, seed=3)
+    session = Session(pool, "Random", seed=4, rule=Certified(), delta=delta)
+    race = Race(pool, Certified(), seed=4, delta=delta)
+    while tasks := race.ask():
+        assert session.ask().query == tasks[0].query
+        assert not session.history or "models can still be best" in session.best().statement
+        row = pool.row(tasks[0].query)
+        session.tell(tasks[0].query, row)
+        race.tell(tasks[0].query, {model: row[model] for model in tasks[0].models})
+    mine, theirs = session.certificate(), race.certificate()
+    assert mine.certified and mine.queries == theirs.queries < 150
+    assert mine.calls == 4 * mine.queries >= theirs.calls  # a person judges whole rows
+    assert (mine.winners, mine.dropped, mine.stop) == (theirs.winners, theirs.dropped, theirs.stop)
+    answer = session.best()
+    assert answer.certificate == mine and answer.statement.startswith(mine.statement)
+    assert "No certificate" not in answer.statement
+    session.undo()
+    assert not session.certificate().certified and "No certificate" in session.best().statement
+
+
+def test_rows_told_out_of_turn_wait_for_it():
+    pool = pools.simulated(n=60, m=4, spread=2.0, seed=3)
+    straight = Session(pool, "Random", rule=Certified())
+    asked = play(straight, pool, 20)
+    bent = Session(pool, "Random", rule=Certified())
+    for query in asked[1:]:
+        bent.tell(query, pool.row(query))
+    assert not bent.certificate().dropped
+    bent.tell(asked[0], pool.row(asked[0]))
+    assert bent.certificate() == straight.certificate() and bent.certificate().dropped
+
+
+def test_a_chosen_order_gets_no_certificate():
+    pool = pools.simulated(n=60, m=4, spread=2.0, seed=3)
+    with pytest.raises(InputError, match="for queries that LLM Selector chooses"):
+        Session(pool, rule=Certified())
+    session = Session(pool, rule=Heuristic(z=1.0))
+    play(session, pool, 40)
+    assert session.certificate().stop and not session.certificate().certified
+    assert "by a heuristic rule, without a certificate" in session.best().statement
+    assert "No certificate" in session.best().statement
+    assert Session(pool).certificate() is None
+
+
+def test_the_log_keeps_the_stopping_rule(tmp_path):
+    pool = pools.simulated(n=150, m=4, spread=2.0, seed=3)
+    path = tmp_path / "log.jsonl"
+    with AnnotationLog(path, pool, "Random", rule=Certified(0.1), delta=0.1) as log:
+        while not log.session.certificate().stop:
+            query = log.session.ask().query
+            log.record(
+                query, {m: a for m, a in pool.row(query).items() if m in pool.candidates}, "a"
+            )
+        said = log.session.best()
+    again = replay(path, pool)
+    assert again.best() == said and again.rule == Certified(0.1) and said.certificate.certified
+    with pytest.raises(InputError, match=r"was begun with delta 0\.1, not 0\.2"):
+        AnnotationLog(path, pool, delta=0.2)
+    with pytest.raises(InputError, match="was begun with rule"):
+        AnnotationLog(path, pool, rule=Certified(0.05))
+    assert said.certificate.statement in report(read_log(path, pool)).replace("&#x27;", "'")
