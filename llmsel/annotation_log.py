@@ -127,14 +127,7 @@ class AnnotationLog:
         InputError: a race with other settings was begun in this log.
         """
         wanted = json.loads(json.dumps(settings))
-        held = self.race or wanted
-        for name in wanted:
-            if wanted[name] != held.get(name):
-                raise InputError(
-                    f"'{self.path.name}' holds a race with {name} {held.get(name)}, not "
-                    f"{wanted[name]}: a certificate is worth nothing when its settings are chosen "
-                    "after looking; go on with those, or begin a new log."
-                )
+        self._contents.check_race(wanted, self.path.name)
         if self.race is None:
             now = datetime.now(UTC).isoformat(timespec="seconds")
             event = {"race": wanted, "time": now, "version": VERSION}

@@ -92,6 +92,27 @@ class Contents:
             except (KeyError, TypeError) as error:
                 raise InputError(f"'{path}' holds a line llmsel cannot read: {event}.") from error
 
+    def check_race(self, settings: Mapping[str, Any], name: str) -> None:
+        """Refuse a race with other settings than those of the race that the log holds.
+
+        Parameters
+        ----------
+        settings: `llmsel.race.Race.settings`, as JSON reads them.
+        name: of the log, for the message.
+
+        Raises
+        ------
+        InputError: one of them differs.
+        """
+        for setting, wanted in settings.items():
+            kept = wanted if self.race is None else self.race.get(setting)
+            if wanted != kept:
+                raise InputError(
+                    f"'{name}' holds a race with {setting} {kept}, not {wanted}: a certificate is "
+                    "worth nothing when its settings are chosen after looking; go on with those, "
+                    "or begin a new log."
+                )
+
     def _add(self, entry: Annotation) -> None:
         row = self.rows.setdefault(entry.query, {})
         row[entry.model] = entry

@@ -11,10 +11,11 @@ import typer
 from tqdm import tqdm
 
 from llmsel.annotation_log import AnnotationLog
-from llmsel.annotations import Annotation
+from llmsel.annotations import Annotation, Contents, read_events, read_log
 from llmsel.cli_options import AsJson, Baseline, Log, Source, facts, parameters, read_pool
 from llmsel.errors import InputError
 from llmsel.judges import Judge, ProgramJudge, annotate, bias, race
+from llmsel.pool import Pool
 from llmsel.race import Certificate, Race
 from llmsel.rules import Certified, Heuristic
 from llmsel.session import Answer
@@ -87,6 +88,14 @@ def judge_command(
     if (model is None) == (program is None):
         raise InputError("name one judge: --model of an LLM, or --program file.py:function.")
     answers = read_pool(pool, baseline)
+    # a stop can leave a log that is empty or holds half a header
+    begun = log.exists() and read_events(log)[0] is not None
+    held = read_log(log, answers) if begun else None
+    run = None  # mistakes are told before the question below
+    if queries is None:
+        run = _begin(answers, held, log.name, delta, alpha, heuristic, seed, batch)
+    elif held is not None and held.race is not None:
+        raise InputError(f"'{log}' holds a race; leave --queries out, or begin a new log.")
     judge: Judge
     if program is not None:
         judge = ProgramJudge(_load(program))
@@ -102,17 +111,14 @@ def judge_command(
         )
         if not yes and not typer.confirm("start?", err=True):
             raise typer.Exit(1)
-    strategy = None if log.exists() else "Random" if queries is None else "LLM Selector"
+    strategy = None if begun else "LLM Selector" if run is None else "Random"
     said: Answer | Certificate
     with AnnotationLog(log, answers, strategy) as opened:
-        if queries is not None:
-            if opened.race is not None:
-                raise InputError(f"'{log}' holds a race; leave --queries out, or begin a new log.")
+        if run is not None:
+            said = _race(opened, judge, run, calls, workers)
+        else:
             annotate(opened, judge, queries, workers)
             said = opened.session.best()
-        else:
-            run = _begin(opened, delta, alpha, heuristic, seed, batch)
-            said = _race(opened, judge, run, calls, workers)
         given = list(opened.given)
     if as_json:
         found = {**facts(said), "outcomes": len(given), "bias": _bias(given)}
@@ -125,24 +131,28 @@ def judge_command(
 
 
 def _begin(
-    log: AnnotationLog,
+    pool: Pool,
+    held: Contents | None,
+    name: str,
     delta: float | None,
     alpha: float | None,
     heuristic: bool,
     seed: int | None,
     batch: int | None,
 ) -> Race:
-    """Make the race of the log, or a new one; what is given must agree with the log."""
+    """Make the race that the log holds, or a new one; what is given must agree with the log."""
     if heuristic and alpha is not None:
         raise InputError("--heuristic promises no error rate: leave --alpha out.")
-    pool = log.session.pool
     rule = Heuristic() if heuristic else Certified(0.05 if alpha is None else alpha)
-    new = Race(pool, rule, seed or 0, 0.01 if delta is None else delta, batch or 4).settings
-    if log.race is None:
+    wide, many = 0.01 if delta is None else delta, 4 if batch is None else batch
+    new = Race(pool, rule, seed or 0, wide, many).settings
+    if held is None or held.race is None:
         return Race.of_settings(pool, new)
-    given = {"delta": delta, "seed": seed, "batch": batch, "rule": alpha if not heuristic else 1}
-    told = {name: new[name] for name, value in given.items() if value is not None}
-    return Race.of_settings(pool, {**log.race, **told})
+    rules = True if heuristic else alpha
+    given = {"delta": delta, "seed": seed, "batch": batch, "rule": rules}
+    told = {key: new[key] for key, value in given.items() if value is not None}
+    held.check_race(json.loads(json.dumps(told)), name)
+    return Race.of_settings(pool, held.race)
 
 
 def _race(

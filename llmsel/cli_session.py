@@ -96,14 +96,17 @@ def tell(
 
 
 @session_app.command("undo")
-def undo(log: Log, pool: Source, baseline: Baseline = None) -> None:
+def undo(log: Log, pool: Source, baseline: Baseline = None, as_json: AsJson = False) -> None:
     """Take the last annotation back.
 
     Example: llmsel session undo log.jsonl --pool answers.jsonl --baseline gpt-4
     """
     with AnnotationLog(log, read_pool(pool, baseline)) as opened:
         query, models = opened.undo()
-    typer.echo(f"open again: {query}: {', '.join(models)}")
+    if as_json:
+        typer.echo(json.dumps({"query": query, "open": models}))
+    else:
+        typer.echo(f"open again: {query}: {', '.join(models)}")
 
 
 @session_app.command("replay")
@@ -161,6 +164,7 @@ def generate_command(
     output: Annotated[Path, typer.Option("-o", "--output")] = Path("answers.jsonl"),
     workers: Annotated[int, typer.Option(help="Requests at a time.")] = 4,
     yes: Annotated[bool, typer.Option("--yes", help="Start without asking.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Ask every model every query; run it again to ask only for what is missing.
 
@@ -169,14 +173,17 @@ def generate_command(
     from llmsel import generate  # the openai client takes a second to import
 
     todo = generate.plan(models, queries, output)
-    typer.echo(todo.summary)
-    if not todo.todo:
-        return
-    if not yes and not typer.confirm("start?"):
+    typer.echo(todo.summary, err=True)
+    if todo.todo and not yes and not typer.confirm("start?", err=True):
         raise typer.Exit(1)
     failed = generate.run(todo, output, workers)
     cost = generate.spent(todo.models)
-    typer.echo(f"{len(todo.todo) - len(failed)} answers in {output}; cost {cost['cost']:.4g}")
+    new = len(todo.todo) - len(failed)
+    if as_json:
+        found = {"answers": todo.answered + new, "new": new, "failed": failed, "spent": cost}
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        typer.echo(f"{new} new answers in {output}; cost {cost['cost']:.4g}")
     for pair, error in list(failed.items())[:10]:
         typer.echo(f"failed: {pair}: {error}", err=True)
     if failed:

@@ -75,6 +75,17 @@ def test_a_program_judges_and_the_race_keeps_its_settings(tmp_path, grade):
     assert "by a heuristic rule, without a certificate" in ok(*rough, "--heuristic")
 
 
+def test_what_cannot_be_is_told_before_anything_is_asked(tmp_path, grade):
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"")  # a stop before the header was written
+    ok("judge", log, *POOL, "--program", f"{grade}:longer", "--calls", "1")
+    llm = ("judge", log, *POOL, "--model", "m", "--base-url", "http://localhost:1/v1")
+    for other in (("--delta", "0.3"), ("--queries", "1"), ("--alpha", "0.2"), ("--heuristic",)):
+        result = run(*llm, *other, input="y\n")
+        assert isinstance(result.exception, InputError) and "holds a race" in str(result.exception)
+        assert "judging every answer" not in result.output
+
+
 def test_whole_queries_in_the_order_of_llm_selector(tmp_path, grade):
     log = tmp_path / "log.jsonl"
     judge = ("judge", log, *POOL, "--program", f"{grade}:longer", "--queries", "1")

@@ -31,6 +31,9 @@ def test_from_answers_to_a_report(tmp_path):
     assert "--- gamma" in ok("session", "ask", log, *pool)
     assert "still open: gamma" in ok("session", "tell", log, asked["query"], "beta=loss", *pool)
     assert "open again" in ok("session", "undo", log, *pool)
+    ok("session", "tell", log, asked["query"], "beta=win", *pool)
+    undone = json.loads(ok("session", "undo", log, *pool, "--json"))
+    assert undone == {"query": asked["query"], "open": ["beta"]}
     told = ok("session", "tell", log, asked["query"], "beta=loss", "gamma=win", *pool, "--json")
     assert json.loads(told)["finished"]
     status = json.loads(ok("session", "status", log, *pool, "--json"))
@@ -85,5 +88,8 @@ def test_generate_asks_before_it_starts(tmp_path):
         result = run(*arguments, input="n\n")
         assert result.exit_code == 1 and "10 calls to 2 models" in result.output
         assert not server.bodies
-        assert "10 answers" in ok(*arguments, "--yes")
-        assert "0 calls" in ok(*arguments)
+        assert "10 new answers" in ok(*arguments, "--yes")
+        assert "0 new answers" in ok(*arguments)  # nothing to ask, nothing to confirm
+        told = json.loads(ok(*arguments, "--json"))
+        assert told["answers"] == 10 and told["new"] == 0 and told["failed"] == {}
+        assert told["spent"]["calls"] == 0 and len(server.bodies) == 10
