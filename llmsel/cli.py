@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -103,6 +104,7 @@ def reproduce_command(
     backend: Annotated[str, typer.Option(help="loky (this machine), dask or ray.")] = "loky",
     address: Annotated[str | None, typer.Option(help="Scheduler of the cluster.")] = None,
     listed: Annotated[bool, typer.Option("--list", help="Only list the runs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the list as JSON.")] = False,
 ) -> None:
     """Run notebooks through papermill and show what they made.
 
@@ -114,10 +116,17 @@ def reproduce_command(
     for name in names or ():
         if name not in batch:
             raise unknown("run", name, batch)
-    if listed:
-        for run in batch.values():
-            state = "up to date" if reproduce.up_to_date(run) else "to run"
-            typer.echo(f"{run.name:28s} {run.notebook:18s} {state}")
+    if listed or as_json:
+        rows = [
+            {"name": r.name, "notebook": r.notebook, "up_to_date": reproduce.up_to_date(r)}
+            for r in batch.values()
+        ]
+        lines = [
+            f"{row['name']:30s} {row['notebook']:19s} "
+            + ("up to date" if row["up_to_date"] else "to run")
+            for row in rows
+        ]
+        typer.echo(json.dumps(rows, indent=2) if as_json else "\n".join(lines))
         return
     if not names and not everything:
         raise InputError(f"name a run ({', '.join(list(batch)[:4])}, ...) or give --all.")
@@ -148,6 +157,7 @@ def main() -> None:
     """Run the command line; the user's mistakes are one line on stderr and exit code 2."""
     # a retry is no news; when all tries fail, the error says so
     logging.getLogger("stamina").setLevel(logging.ERROR)
+    warnings.showwarning = lambda message, *_: typer.echo(f"llmsel: {message}", err=True)
     try:
         app()
     except InputError as error:

@@ -1,10 +1,12 @@
 """The command line: what it prints, its exit codes, one line per mistake."""
 
 import json
+import re
 import subprocess
 import sys
 
 import pytest
+from test_cli_session import ANSWERS
 
 from llmsel import cli, reproduce
 
@@ -16,6 +18,13 @@ def llmsel(*words, monkeypatch, capsys):
         cli.main()
     out, err = capsys.readouterr()
     return ended.value.code, out, err
+
+
+def installed(*arguments):
+    code = "from llmsel.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
 
 
 @pytest.fixture
@@ -81,18 +90,18 @@ def test_parameters_are_python_values_or_words(run, monkeypatch):
     assert expected.items() <= seen[0].parameters.items()
 
 
-def test_the_installed_command_has_help_with_examples():
-    done = subprocess.run(
-        [sys.executable, "-c", "from llmsel.cli import main; main()", "reproduce", "--help"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0 and "Example" in done.stdout
-    listed = subprocess.run(
-        [sys.executable, "-c", "from llmsel.cli import main; main()", "reproduce", "--list"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert listed.returncode == 0 and "smol" in listed.stdout
+def test_the_installed_command_has_help_with_examples_and_lists_the_batch():
+    shown = installed("reproduce", "--help")
+    assert shown.returncode == 0 and "Example" in shown.stdout
+    assert "smol" in installed("reproduce", "--list").stdout
+    rows = json.loads(installed("reproduce", "--list", "--json").stdout)
+    assert {"name": "smol", "notebook": "benchmark"}.items() <= rows[0].items()
+
+
+def test_a_warning_is_one_line_too(tmp_path):
+    log, pool = tmp_path / "log.jsonl", ("--pool", str(ANSWERS), "--baseline", "alpha")
+    assert installed("session", "ask", str(log), *pool).returncode == 0
+    log.write_bytes(log.read_bytes() + b'{"query": "q')
+    told = installed("session", "tell", str(log), "q1", "beta=win", *pool)
+    assert told.returncode == 0 and "still open" in told.stdout
+    assert re.fullmatch(r"llmsel: the last line of 'log.jsonl' was torn .*\n", told.stderr)
