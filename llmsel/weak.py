@@ -23,7 +23,7 @@ from llmsel.pool import Pool
 TOKEN = re.compile(r"\w+|[^\w\s]")
 VARIANTS = ("mean_probability", "mean_log_probability", "add_one")
 DIGITS = 12  # scores are compared after rounding, so that summation order cannot flip a vote
-FORMAT = 1  # change it when the votes of an unchanged input change
+FORMAT = 2  # change it when the scores of an unchanged input change
 
 
 def add_votes(
@@ -41,7 +41,8 @@ def add_votes(
     variant: how a token is scored. ``mean_probability`` (default): maximum-likelihood
         conditional probability; ``mean_log_probability``: its logarithm; ``add_one``:
         Laplace-smoothed probability.
-    cache: keep the votes in `cache_dir`, keyed by a hash of all that goes in.
+    cache: keep the scores in `cache_dir`, keyed by a hash of all that goes in; they serve
+        every baseline.
 
     Raises
     ------
@@ -53,29 +54,32 @@ def add_votes(
     if not orders or min(orders) < 1:
         raise InputError(f"orders must be k >= 1, at least one; got {list(orders)}.")
     responses = pool.need("responses")
-    if not cache:
-        return pool.replace(votes=_votes(responses, pool.baseline_index, orders, variant))
-    key = json.dumps([FORMAT, orders, variant, pool.baseline_index, responses.tolist()])
-    path = cache_dir() / "votes" / f"{hashlib.sha256(key.encode()).hexdigest()}.npy"
+    scores = (_cached_scores if cache else _scores)(responses, orders, variant)
+    return pool.replace(votes=compare_with_baseline(scores, pool.baseline_index))
+
+
+def _cached_scores(responses: np.ndarray, orders: tuple[int, ...], variant: str) -> np.ndarray:
+    key = json.dumps([FORMAT, orders, variant, responses.tolist()])
+    path = cache_dir() / "kgrams" / f"{hashlib.sha256(key.encode()).hexdigest()}.npy"
+    shape = (*responses.shape, len(orders))
     try:
-        return pool.replace(votes=np.load(path))
-    except (OSError, ValueError, InputError):
+        scores = np.load(path)
+        if scores.shape == shape and scores.dtype == np.float64:
+            return scores
+    except (OSError, ValueError):
         pass  # absent or damaged: compute it again
-    votes = _votes(responses, pool.baseline_index, orders, variant)
+    scores = _scores(responses, orders, variant)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
     with part.open("wb") as file:
-        np.save(file, votes)
+        np.save(file, scores)
     part.replace(path)
-    return pool.replace(votes=votes)
+    return scores
 
 
-def _votes(
-    responses: np.ndarray, baseline: int, orders: tuple[int, ...], variant: str
-) -> np.ndarray:
+def _scores(responses: np.ndarray, orders: tuple[int, ...], variant: str) -> np.ndarray:
     scores = kgram_scores(responses.ravel().tolist(), max(orders), variant)
-    scores = scores[np.asarray(orders) - 1].reshape(len(orders), *responses.shape)
-    return compare_with_baseline(np.moveaxis(scores, 0, -1), baseline)
+    return np.moveaxis(scores[np.asarray(orders) - 1].reshape(len(orders), *responses.shape), 0, -1)
 
 
 def compare_with_baseline(scores: np.ndarray, baseline: int) -> np.ndarray:

@@ -69,21 +69,26 @@ def test_an_empty_response_is_the_worst_and_two_are_a_draw(tmp_path, monkeypatch
     assert not weak.add_votes(pool_of(["", ""]), cache=False).votes.any()
 
 
-def test_votes_are_cached_by_content_and_a_damaged_cache_is_mended(tmp_path, monkeypatch):
+def test_scores_are_cached_by_content_and_a_damaged_cache_is_mended(tmp_path, monkeypatch):
     monkeypatch.setenv("LLMSEL_CACHE", str(tmp_path))
     pool = pool_of(["a b c", "a a", "c b"], ["b", "c a", "a b c"])
     votes = weak.add_votes(pool).votes
-    (file,) = (tmp_path / "votes").glob("*.npy")
-    computed = []
-    monkeypatch.setattr(weak, "_votes", lambda *a: computed.append(1) or votes)
+    (file,) = (tmp_path / "kgrams").glob("*.npy")
+    computed, count = [], weak.kgram_scores
+    monkeypatch.setattr(weak, "kgram_scores", lambda *a: computed.append(1) or count(*a))
     np.testing.assert_array_equal(weak.add_votes(pool).votes, votes)
     assert not computed
     file.write_bytes(b"torn")
     np.testing.assert_array_equal(weak.add_votes(pool).votes, votes)
     assert computed == [1]
+    np.save(file, np.zeros((2, 3, 1)))
+    np.testing.assert_array_equal(weak.add_votes(pool).votes, votes)
     weak.add_votes(pool, orders=(1, 2))
-    weak.add_votes(pool.replace(baseline="m1"))
     assert len(computed) == 3
+    other = weak.add_votes(pool.replace(baseline="m1"))  # the same scores serve every baseline
+    assert len(computed) == 3
+    fresh = weak.add_votes(pool.replace(baseline="m1"), cache=False)
+    np.testing.assert_array_equal(other.votes, fresh.votes)
 
 
 def test_bad_orders_and_variants_are_refused():
