@@ -196,6 +196,26 @@ def null_rank(table: pd.DataFrame, higher_is_better: bool = True) -> tuple[int, 
 # -- parameters ---------------------------------------------------------------------------------
 
 
+class CandidatesOnly(LLMSelector):
+    """LLM Selector whose belief leaves the baseline out: only candidates can be the best.
+
+    The baseline's outcomes are all draws. Where eps holds a draw to be as likely as a win, no
+    candidate can pass it in the belief; here nothing stands in their way.
+    """
+
+    name = "LLM Selector, candidates only"
+
+    def prepare(self, pool: Pool) -> None:
+        """Take the candidates' weak votes."""
+        super().prepare(pool)
+        self._candidates = np.delete(np.arange(pool.n_models), pool.baseline_index)
+        self._votes = np.ascontiguousarray(self._votes[:, self._candidates])
+
+    def observe(self, chosen: np.ndarray, outcomes: np.ndarray) -> None:
+        """Bayes' rule over the candidates."""
+        super().observe(chosen, outcomes[:, self._candidates])
+
+
 def sensitivity(
     pool: Pool,
     step: float = 0.05,

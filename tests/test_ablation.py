@@ -3,6 +3,7 @@
 import itertools
 import math
 
+import literal
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -166,6 +167,15 @@ def test_sensitivity_covers_the_simplex(pool):
     assert tuned.equals(blind)  # the oracle's outcomes are not looked at
     table["identification"], table["area"] = [0.5, 0.7, 0.7], [0.9, 0.1, 0.2]
     assert ablation.best_pair(table) == tuple(table.loc[2, ["eps_loss", "eps_draw"]])
+
+
+def test_candidates_only_is_the_algorithm_without_the_baseline(pool):
+    result = llmsel.run(pool, [ablation.CandidatesOnly(), "LLM Selector"], **PROTOCOL)
+    chosen = result.chosen["LLM Selector, candidates only"]
+    votes, outcomes = (candidates(pool, a) for a in (pool.votes, pool.outcomes))
+    for order, picks in zip(result.orders, chosen, strict=True):
+        assert literal.llm_selector(votes, outcomes, order, 16) == picks.tolist()
+    assert (chosen != result.chosen["LLM Selector"]).any()
 
 
 def test_exact_and_derived_baselines_on_smol():
