@@ -11,13 +11,21 @@ import typer
 from tqdm import tqdm
 
 from llmsel.annotation_log import AnnotationLog
-from llmsel.annotations import Annotation, Contents, read_events, read_log
-from llmsel.cli_options import AsJson, Baseline, Log, Source, facts, parameters, read_pool
+from llmsel.annotations import Annotation
+from llmsel.cli_options import (
+    AsJson,
+    Baseline,
+    Log,
+    Source,
+    facts,
+    parameters,
+    race_of,
+    read_begun,
+    read_pool,
+)
 from llmsel.errors import InputError
 from llmsel.judges import Judge, ProgramJudge, annotate, bias, race
-from llmsel.pool import Pool
 from llmsel.race import Certificate, Race
-from llmsel.rules import Certified, Heuristic
 from llmsel.session import Answer
 
 ORDERS = ("both", "candidate first", "baseline first")
@@ -88,12 +96,10 @@ def judge_command(
     if (model is None) == (program is None):
         raise InputError("name one judge: --model of an LLM, or --program file.py:function.")
     answers = read_pool(pool, baseline)
-    # a stop can leave a log that is empty or holds half a header
-    begun = log.exists() and read_events(log)[0] is not None
-    held = read_log(log, answers) if begun else None
+    held = read_begun(log, answers)
     run = None  # mistakes are told before the question below
     if queries is None:
-        run = _begin(answers, held, log.name, delta, alpha, heuristic, seed, batch)
+        run = race_of(answers, held, log.name, delta, alpha, heuristic, seed, batch)
     elif held is not None and held.race is not None:
         raise InputError(f"'{log}' holds a race; leave --queries out, or begin a new log.")
     judge: Judge
@@ -111,7 +117,7 @@ def judge_command(
         )
         if not yes and not typer.confirm("start?", err=True):
             raise typer.Exit(1)
-    strategy = None if begun else "LLM Selector" if run is None else "Random"
+    strategy = None if held is not None else "LLM Selector" if run is None else "Random"
     said: Answer | Certificate
     with AnnotationLog(log, answers, strategy) as opened:
         if run is not None:
@@ -128,31 +134,6 @@ def judge_command(
     typer.echo(said.statement)
     for line in _remarks(judge, given):
         typer.echo(line)
-
-
-def _begin(
-    pool: Pool,
-    held: Contents | None,
-    name: str,
-    delta: float | None,
-    alpha: float | None,
-    heuristic: bool,
-    seed: int | None,
-    batch: int | None,
-) -> Race:
-    """Make the race that the log holds, or a new one; what is given must agree with the log."""
-    if heuristic and alpha is not None:
-        raise InputError("--heuristic promises no error rate: leave --alpha out.")
-    rule = Heuristic() if heuristic else Certified(0.05 if alpha is None else alpha)
-    wide, many = 0.01 if delta is None else delta, 4 if batch is None else batch
-    new = Race(pool, rule, seed or 0, wide, many).settings
-    if held is None or held.race is None:
-        return Race.of_settings(pool, new)
-    rules = True if heuristic else alpha
-    given = {"delta": delta, "seed": seed, "batch": batch, "rule": rules}
-    told = {key: new[key] for key, value in given.items() if value is not None}
-    held.check_race(json.loads(json.dumps(told)), name)
-    return Race.of_settings(pool, held.race)
 
 
 def _race(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,10 +12,12 @@ from typing import Annotated, Any
 import typer
 
 from llmsel import datasets
+from llmsel.annotations import Contents, read_events, read_log
 from llmsel.errors import InputError
 from llmsel.importers import read_answers
 from llmsel.pool import Pool
-from llmsel.race import Certificate
+from llmsel.race import Certificate, Race
+from llmsel.rules import Certified, Heuristic
 from llmsel.session import Answer
 from llmsel.weak import add_votes
 
@@ -45,6 +48,49 @@ def read_pool(source: str, baseline: str | None) -> Pool:
             f"{', '.join(frame['model'].unique()[:6])})."
         )
     return add_votes(Pool.from_frame(frame, baseline, name=Path(source).stem))
+
+
+def read_begun(log: Path, pool: Pool) -> Contents | None:
+    """Read a log; None if it is still to begin. A stop can leave it empty or with half a header."""
+    begun = log.exists() and read_events(log)[0] is not None
+    return read_log(log, pool) if begun else None
+
+
+def race_of(
+    pool: Pool,
+    held: Contents | None,
+    name: str,
+    delta: float | None,
+    alpha: float | None,
+    heuristic: bool,
+    seed: int | None,
+    batch: int | None,
+) -> Race:
+    """Make the race that the log holds, or a new one; what is given must agree with the log.
+
+    Parameters
+    ----------
+    held: what the log says, see `read_begun`.
+    name: of the log.
+    delta, alpha, seed, batch: None takes those of the log, or 0.01, 0.05, 0 and 4.
+    heuristic: True for the rule that gives no certificate.
+
+    Raises
+    ------
+    InputError: other settings than those of the log, or out of range.
+    """
+    if heuristic and alpha is not None:
+        raise InputError("--heuristic promises no error rate: leave --alpha out.")
+    rule = Heuristic() if heuristic else Certified(0.05 if alpha is None else alpha)
+    wide, many = 0.01 if delta is None else delta, 4 if batch is None else batch
+    new = Race(pool, rule, seed or 0, wide, many)
+    if held is None or held.race is None:
+        return new
+    rules = True if heuristic else alpha
+    given = {"delta": delta, "seed": seed, "batch": batch, "rule": rules}
+    told = {key: new.settings[key] for key, value in given.items() if value is not None}
+    held.check_race(json.loads(json.dumps(told)), name)
+    return Race.of_settings(pool, held.race)
 
 
 def facts(said: Answer | Certificate) -> dict[str, object]:

@@ -12,12 +12,21 @@ import typer
 from llmsel.annotation_log import AnnotationLog
 from llmsel.annotations import read_log, replay
 from llmsel.cli_judge import judge_command
-from llmsel.cli_options import AsJson, Baseline, Log, Source, facts, read_pool
+from llmsel.cli_options import (
+    AsJson,
+    Baseline,
+    Log,
+    Source,
+    facts,
+    race_of,
+    read_begun,
+    read_pool,
+)
 from llmsel.errors import InputError, unknown
-from llmsel.judges import certificate
+from llmsel.judges import certificate, resume
 from llmsel.pool import MISSING
 from llmsel.rules import Certified, Heuristic
-from llmsel.session import Session
+from llmsel.session import Question, Session
 
 session_app = typer.Typer(
     help="One decision: ask for the next query, tell its outcomes, see who leads.",
@@ -33,6 +42,9 @@ def ask(
     strategy: Annotated[
         str | None, typer.Option(help="Of a new log; LLM Selector if none.")
     ] = None,
+    race: Annotated[
+        bool, typer.Option("--race", help="Only models that can still win: fewest comparisons.")
+    ] = False,
     stop: Annotated[
         str | None, typer.Option(help="Of a new log: certified (random order only) or heuristic.")
     ] = None,
@@ -43,17 +55,33 @@ def ask(
 ) -> None:
     """Print the next query, the responses and why it was picked; begins the log if it is new.
 
-    Example: llmsel session ask log.jsonl --pool answers.jsonl --baseline gpt-4
+    Examples:
+
+    llmsel session ask log.jsonl --pool answers.jsonl --baseline gpt-4
+
+    llmsel session ask race.jsonl --pool answers.jsonl --baseline gpt-4 --race --delta 0.05
     """
     rules = {"certified": Certified(), "heuristic": Heuristic()}
     if stop is not None and stop not in rules:
         raise unknown("stopping rule", stop, rules)
     rule = None if stop is None else rules[stop]
-    if stop == "certified" and strategy is None and not log.exists():
-        strategy = "Random"
     answers = read_pool(pool, baseline)
-    with AnnotationLog(log, answers, strategy, rule=rule, delta=delta) as opened:
-        question = opened.session.ask()
+    held = read_begun(log, answers)
+    begun = held is not None and held.race is not None
+    if race or begun:
+        if strategy is not None:
+            raise InputError("a race goes in random order; leave --strategy out.")
+        alpha = 0.05 if stop == "certified" else None
+        batch = None if begun else 1
+        run = race_of(answers, held, log.name, delta, alpha, stop == "heuristic", None, batch)
+        with AnnotationLog(log, answers, "Random" if held is None else None) as opened:
+            opened.begin_race(run.settings)
+            question = _race_question(opened)
+    else:
+        if stop == "certified" and strategy is None and held is None:
+            strategy = "Random"
+        with AnnotationLog(log, answers, strategy, rule=rule, delta=delta) as opened:
+            question = opened.session.ask()
     if as_json:
         row = dataclasses.asdict(dataclasses.replace(question, responses=None))
         typer.echo(json.dumps({**row, "responses": question.responses}, indent=2))
@@ -61,6 +89,22 @@ def ask(
     typer.echo(f"{question.query}: {question.text or ''}\n({question.reason})")
     for model, response in (question.responses or {}).items():
         typer.echo(f"\n--- {model}\n{response}")
+
+
+def _race_question(log: AnnotationLog) -> Question:
+    """Name the first query that the race of the log asks for, and whom to compare on it."""
+    run = resume(log)
+    assert run is not None
+    tasks, pool = run.ask(), log.session.pool
+    if not tasks:
+        raise InputError(f"the race is over: {run.certificate().statement}")
+    query, models = tasks[0].query, tasks[0].models
+    responses = None
+    if pool.responses is not None:
+        row = dict(zip(pool.models, pool.responses[pool.queries.index(query)], strict=True))
+        responses = {model: row[model] for model in (*models, pool.baseline)}
+    reason = f"race, in random order; {len(run.live)} of {pool.n_models} models can still be best"
+    return Question(query, tasks[0].text, responses, reason)
 
 
 @session_app.command("tell")

@@ -249,8 +249,8 @@ def catch_up(run: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[T
     return ()
 
 
-def certificate(contents: Contents | AnnotationLog) -> Certificate | None:
-    """Rebuild the certificate of the race that a log holds; None if it holds no race.
+def resume(contents: Contents | AnnotationLog) -> Race | None:
+    """Rebuild the race that a log holds, as far as its annotations go; None if it holds no race.
 
     Raises
     ------
@@ -260,7 +260,13 @@ def certificate(contents: Contents | AnnotationLog) -> Certificate | None:
         return None
     run = Race.of_settings(contents.session.pool, contents.race)
     catch_up(run, contents.rows)
-    return run.certificate()
+    return run
+
+
+def certificate(contents: Contents | AnnotationLog) -> Certificate | None:
+    """Rebuild the certificate of the race that a log holds; as `resume`."""
+    run = resume(contents)
+    return None if run is None else run.certificate()
 
 
 def bias(given: Iterable[Annotation]) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import html
 
@@ -9,8 +10,9 @@ import ipywidgets as widgets
 
 from llmsel.annotation_log import AnnotationLog
 from llmsel.errors import InputError
-from llmsel.judges import Group, groups
+from llmsel.judges import Group, catch_up, groups, resume
 from llmsel.pool import MISSING
+from llmsel.race import Race
 
 BUTTONS = {  # key -> text, outcome for the answer on the left; None takes the last back
     "1": ("Left is better (1)", 1),
@@ -37,21 +39,27 @@ class AnnotationView:
     ----------
     log: an open `AnnotationLog` of a pool with responses.
     annotator: the person's name in the log.
+    race: a `Race` on that pool: show only models that can still win, in the race's order, until
+        its certificate. None shows whole queries in the session's order, or goes on with the
+        race that the log holds.
 
     Attributes
     ----------
     view: the ipywidgets box; the object displays itself at the end of a cell.
-    query, group: what is shown now; None when every query is annotated.
+    query, group: what is shown now; None when there is nothing left to judge.
     flipped: True if the candidate is on the right.
 
     Raises
     ------
-    InputError: a pool without responses.
+    InputError: a pool without responses, or a log that holds a race with other settings.
     """
 
-    def __init__(self, log: AnnotationLog, annotator: str = "person"):
+    def __init__(self, log: AnnotationLog, annotator: str = "person", race: Race | None = None):
         """Build the view and show the first pair."""
         log.session.pool.need("responses")
+        if race is not None:
+            log.begin_race(race.settings)
+        self._race = resume(log)
         self.log = log
         self.annotator = annotator
         self.query: str | None = None
@@ -120,18 +128,31 @@ class AnnotationView:
         while True:
             shown = bool(self.log.given) and self.log.given[-1].order != "not shown"
             self.log.undo()
+            self._race = resume(self.log)
             if shown:
                 return
 
+    def _wanted(self) -> tuple[str, tuple[str, ...]] | None:
+        """Name the query to judge now and the candidates open on it; None when all is done."""
+        session = self.log.session
+        if self._race is not None:
+            for task in catch_up(self._race, self.log.rows):
+                return task.query, task.models
+            return None
+        if not session.remaining:
+            return None
+        begun = [query for query in self.log.rows if self.log.open_models(query)]
+        query = begun[-1] if begun else session.ask().query
+        return query, tuple(self.log.open_models(query))
+
     def _next(self) -> None:
         """Find the next pair to show, filling in on the way what needs no person."""
-        session = self.log.session
-        while session.remaining:
-            begun = [query for query in self.log.rows if self.log.open_models(query)]
-            query = begun[-1] if begun else session.ask().query
+        pool = self.log.session.pool
+        while (wanted := self._wanted()) is not None:
+            query, models = wanted
             row = self.log.rows.get(query, {})
-            for group in groups(session.pool, query, session.pool.candidates):
-                left = [model for model in group.models if model not in row]
+            for group in groups(pool, query, pool.candidates):
+                left = tuple(model for model in group.models if model in models)
                 if not left:
                     continue
                 known = [row[model] for model in group.models if model in row]
@@ -140,7 +161,7 @@ class AnnotationView:
                 elif known:  # a stop between two lines of one click
                     outcome = known[0].outcome
                 else:
-                    self.query, self.group = query, group
+                    self.query, self.group = query, dataclasses.replace(group, models=left)
                     self.flipped = self._flip(query, group)
                     return
                 self.log.record(query, dict.fromkeys(left, outcome), self.annotator)
@@ -157,16 +178,22 @@ class AnnotationView:
         else:
             self._next()
         session = self.log.session
-        done = len(session.history)
-        leader = html.escape(session.best().statement) if done else "no query is finished yet"
+        if self._race is None:
+            done = len(session.history)
+            said = session.best().statement if done else "no query is finished yet"
+            said = f"{done} of {session.pool.n_queries} queries; {said}"
+        else:
+            held = self._race.certificate()
+            done, said = held.queries, held.statement
         self._progress.value = done
-        self._state.value = f"{done} of {session.pool.n_queries} queries; {leader}"
+        self._state.value = html.escape(said)
         self._note.value = f"<b>{html.escape(note)}</b>" if note else ""
         over = self.query is None or self.group is None
         for key, button in self.buttons.items():
             button.disabled = self.log.closed or (over and key != "u")
         if over:
-            self._text.value = "<b>Every query is annotated.</b>"
+            end = "Every query is annotated." if self._race is None else "The race is over."
+            self._text.value = f"<b>{end}</b>"
             self._left.value = self._right.value = ""
             return
         assert self.query is not None and self.group is not None

@@ -80,7 +80,13 @@ def test_what_cannot_be_is_told_before_anything_is_asked(tmp_path, grade):
     log.write_bytes(b"")  # a stop before the header was written
     ok("judge", log, *POOL, "--program", f"{grade}:longer", "--calls", "1")
     llm = ("judge", log, *POOL, "--model", "m", "--base-url", "http://localhost:1/v1")
-    for other in (("--delta", "0.3"), ("--queries", "1"), ("--alpha", "0.2"), ("--heuristic",)):
+    for other in (
+        ("--delta", "0.3"),
+        ("--delta", "0"),
+        ("--queries", "1"),
+        ("--alpha", "0.2"),
+        ("--heuristic",),
+    ):
         result = run(*llm, *other, input="y\n")
         assert isinstance(result.exception, InputError) and "holds a race" in str(result.exception)
         assert "judging every answer" not in result.output

@@ -59,6 +59,30 @@ def test_a_person_may_stop_with_a_certificate(tmp_path):
     assert "exact" in ok("session", "replay", log, *pool)
 
 
+def test_a_person_may_race(tmp_path):
+    log, pool = tmp_path / "log.jsonl", ("--pool", ANSWERS, "--baseline", "alpha")
+    ask = ("session", "ask", log, *pool)
+    first = json.loads(ok(*ask, "--race", "--delta", "0.05", "--json"))
+    assert "3 of 3 models can still be best" in first["reason"]
+    assert set(first["responses"]) == {"alpha", "beta", "gamma"}
+    ok("session", "tell", log, first["query"], "beta=loss", *pool)
+    left = json.loads(ok(*ask, "--json"))  # the log knows that it is a race
+    assert left["query"] == first["query"] and set(left["responses"]) == {"alpha", "gamma"}
+    for other, message in (
+        (("--delta", "0.2"), "a race with delta 0.05, not 0.2"),
+        (("--stop", "heuristic"), "holds a race with rule"),
+        (("--strategy", "Random"), "leave --strategy out"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run(*ask, *other, catch_exceptions=False)
+    ok("session", "tell", log, first["query"], "gamma=draw", *pool)
+    second = json.loads(ok(*ask, "--race", "--stop", "certified", "--json"))
+    ok("session", "tell", log, second["query"], "beta=loss", "gamma=win", *pool)
+    with pytest.raises(InputError, match="the race is over: 'gamma' is the best of this pool"):
+        run(*ask, catch_exceptions=False)
+    assert "'gamma' is the best" in ok("session", "status", log, *pool)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -1,10 +1,14 @@
 """The annotation view: without a browser here, and in a real one in test_widget_browser."""
 
+import html
+
 import pytest
 
+import llmsel
 from llmsel.annotation_log import AnnotationLog
 from llmsel.annotations import replay
 from llmsel.errors import InputError
+from llmsel.judges import certificate
 from llmsel.pool import MISSING, Pool
 from llmsel.widget import BUTTONS, AnnotationView
 
@@ -26,6 +30,7 @@ def opened(tmp_path):
         logs.append(log)
         return AnnotationView(log, "ann")
 
+    open_view.logs = logs
     yield open_view
     for log in logs:
         log.close()
@@ -137,6 +142,53 @@ def test_a_stop_between_two_lines_of_one_click_asks_no_second_time(opened):
         "secret-0": 1,
         "secret-1": 1,
     }
+
+
+def racing(opened, pool, name, **options):
+    log = opened(pool, name).log
+    view = AnnotationView(log, "ann", llmsel.Race(pool, **options))
+    opened.logs.append(view.log)
+    return view
+
+
+def answer(view, outcomes):
+    """Press what the outcome of the candidate shown says; -1, 0 or 1 per model."""
+    prefer(view, outcomes[view.group.models[0]])
+
+
+def test_a_race_shows_only_models_that_can_still_win(opened):
+    rows = [[f"a{i}", f"b{i}", "same", "same", "base"] for i in range(60)]
+    pool = pool_of(rows)
+    outcomes = {"secret-0": 1, "secret-1": -1, "secret-2": 0}
+    view = racing(opened, pool, "race.jsonl", delta=0.05, seed=3)
+    plain = llmsel.Race(pool, delta=0.05, seed=3)
+    while tasks := plain.ask():
+        asked = tasks[0].models
+        assert view.query == tasks[0].query and set(view.group.models) <= set(asked)
+        while view.query == tasks[0].query and view.group is not None:
+            answer(view, outcomes)
+        plain.tell(tasks[0].query, {m: outcomes.get(m, 0) for m in asked})
+    assert view.group is None and "The race is over" in page(view)
+    held = plain.certificate()
+    assert html.escape(held.statement) in page(view) and held.certified
+    assert held.calls == len(view.log.given) < 4 * 60 and len(asked) < 4
+    view.press("u")
+    assert view.group is not None and "The race is over" not in page(view)
+    answer(view, outcomes)
+    shown = page(view)
+    again = opened(pool, "race.jsonl")  # the log knows its race
+    assert page(again) == shown and certificate(again.log) == held
+    with pytest.raises(InputError, match="a race with delta"):
+        racing(opened, pool, "race.jsonl", delta=0.2, seed=3)
+
+
+def test_a_skip_in_a_race_is_given_up_and_can_be_undone(opened):
+    view = racing(opened, pool_of([["a", "base"], ["b", "base"], ["c", "base"]]), "race.jsonl")
+    first = view.query
+    view.press("4")
+    assert view.query != first and view.log.given[0].outcome == MISSING
+    view.press("u")
+    assert view.query == first and not view.log.given
 
 
 def test_an_empty_answer_and_a_pool_without_answers(opened):
