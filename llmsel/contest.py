@@ -330,6 +330,7 @@ def _ordered(method: Method, orders: np.ndarray) -> np.ndarray:
     return own
 
 
+@threadpool_limits.wrap(limits=1, user_api="blas")  # the products are small
 def _play(
     method: Method,
     outcomes: np.ndarray,
@@ -339,20 +340,7 @@ def _play(
     everyone: int,
     seeds: Sequence[np.random.SeedSequence],
 ) -> dict[str, np.ndarray]:
-    """Run a method on a block of realizations, with one BLAS thread: the products are small."""
-    with threadpool_limits(limits=1, user_api="blas"):
-        return _spend(method, outcomes, orders, baseline, grid, everyone, seeds)
-
-
-def _spend(
-    method: Method,
-    outcomes: np.ndarray,
-    orders: np.ndarray,
-    baseline: int,
-    grid: np.ndarray,
-    everyone: int,
-    seeds: Sequence[np.random.SeedSequence],
-) -> dict[str, np.ndarray]:
+    """Run a method on a block of realizations."""
     if method.anytime:
         desk = Desk(outcomes, orders, baseline, grid, seeds)
         copy.copy(method).play(desk, everyone)
