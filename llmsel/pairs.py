@@ -8,10 +8,12 @@ wins, and equal outcomes are a draw. That is a guess, and every table says so.
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pandas as pd
 
-from llmsel.datasets import load
+from llmsel.datasets import fingerprint, load
 from llmsel.errors import InputError, unknown
 from llmsel.metrics import SLACK
 from llmsel.pool import MISSING, Pool
@@ -51,8 +53,14 @@ def with_baseline(name: str, baseline: str, votes: bool = True) -> tuple[Pool, b
     """
     if name in EXACT:
         return load(name, baseline=baseline, votes=votes), True
-    pool = load(name, votes=votes)
+    pool = _own_baseline(name, votes, fingerprint(name))
     return (pool if baseline == pool.baseline else rebased(pool, baseline, votes)), False
+
+
+@functools.lru_cache(maxsize=2)
+def _own_baseline(name: str, votes: bool, files: str) -> Pool:
+    """Load once for all baselines (``files``: what is in them); pools do not change."""
+    return load(name, votes=votes)
 
 
 def all_pairs(name: str) -> tuple[tuple[str, ...], np.ndarray]:
