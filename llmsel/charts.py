@@ -47,8 +47,12 @@ def band(
     scale: float = 100,
     label: str | None = None,
     position: int = 0,
+    joined: bool = True,
 ) -> Axes:
-    """Draw a value with its interval against a number; ``position`` picks colour and marker."""
+    """Draw a value with its interval against a number; ``position`` picks colour and marker.
+
+    ``joined=False`` leaves the line out, for rows that are no steps of one thing.
+    """
     ax = new_axes() if ax is None else ax
     colour = (INK, MARK, OTHER)[position % 3]
     values = scale * table[value]
@@ -59,7 +63,7 @@ def band(
         yerr=error,
         color=colour,
         marker=MARKS[position % len(MARKS)],
-        linestyle=("-", "--", "-.")[position % 3],
+        linestyle=("-", "--", "-.")[position % 3] if joined else "none",
         capsize=3,
         markersize=5,
         label=label,
