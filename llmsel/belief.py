@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from llmsel.errors import InputError
+from llmsel._base.errors import InputError
 from llmsel.pool import MISSING
 
 

@@ -1,10 +1,10 @@
 """Races over many realizations: judge only the models that can still win.
 
 A race takes the queries of a pool one after the other in one order, judges every live model on
-each, and drops the models that are beaten (llmsel.rules). It saves judge calls (cells), not
+each, and drops the models that are beaten (llmsel.elimination). It saves judge calls (cells), not
 queries. The baseline takes part as a model of win rate 1/2 that costs no call.
 
-`Racing` is the race as a method of `llmsel.contest.compete`; `llmsel.race.Race` is one real
+`Racing` is the race as a method of `llmsel.studies.by_call.compete`; `llmsel.race.Race` is one real
 decision by ask and tell. Both run `Lockstep`.
 """
 
@@ -14,10 +14,8 @@ import dataclasses
 
 import numpy as np
 
-from llmsel.calls import Desk, Method
-from llmsel.errors import InputError
-from llmsel.pool import Pool
-from llmsel.rules import (
+from llmsel._base.errors import InputError
+from llmsel.elimination import (
     BUDGET,
     CERTAIN,
     EXHAUSTED,
@@ -29,6 +27,8 @@ from llmsel.rules import (
     Rule,
     Standing,
 )
+from llmsel.pool import Pool
+from llmsel.studies.methods.desk import Desk, Method
 
 
 @dataclasses.dataclass(frozen=True)
@@ -175,7 +175,7 @@ class Lockstep:
 
 
 class Racing(Method):
-    """A race as a method of `llmsel.calls.compete`.
+    """A race as a method of `llmsel.studies.methods.desk.compete`.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmsel.errors import InputError, unknown
+from llmsel._base.errors import InputError, unknown
 
 
 class Outcome(IntEnum):

@@ -13,11 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from llmsel.errors import InputError, unknown
-from llmsel.experiment import draw_orders
-from llmsel.lockstep import Budget, Lockstep
-from llmsel.pool import MISSING, Pool
-from llmsel.rules import (
+from llmsel._base.errors import InputError, unknown
+from llmsel.elimination import (
     BUDGET,
     CERTAIN,
     EXHAUSTED,
@@ -30,6 +27,9 @@ from llmsel.rules import (
     rule_of,
     rule_settings,
 )
+from llmsel.lockstep import Budget, Lockstep
+from llmsel.pool import MISSING, Pool
+from llmsel.studies.by_query import draw_orders
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Race:
 
     Rows are learned in the drawn order. A judgement that failed (None) is asked for again, and
     the race waits for it: putting the query off would make the order depend on the outcomes, and
-    the certificate with it. `give_up` ends the waiting; see llmsel.rules for how it counts.
+    the certificate with it. `give_up` ends the waiting; see llmsel.elimination for how it counts.
 
     Parameters
     ----------

@@ -12,15 +12,15 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from llmsel._base.errors import InputError, unknown
 from llmsel.belief import Belief, entropy, posterior
-from llmsel.errors import InputError, unknown
-from llmsel.experiment import CLOSED, draw_orders
+from llmsel.elimination import Rule
 from llmsel.lockstep import Lockstep
-from llmsel.metrics import wilson
 from llmsel.pool import MISSING, Pool
 from llmsel.race import Certificate, certify
-from llmsel.rules import Rule
 from llmsel.strategies import LLMSelector, Random, Strategy, make, pick
+from llmsel.studies.by_query import CLOSED, draw_orders
+from llmsel.studies.scores import wilson
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,8 +77,8 @@ class Session:
         ignored.
     strategy: a `Strategy` or its name.
     seed: of the order that breaks ties; the order itself, for the strategy Random.
-    rule: stopping rule, as of a race: `llmsel.rules.Certified` (with the strategy Random) or
-        `llmsel.rules.Heuristic` (any strategy); None for none. It only speaks: `ask` goes on.
+    rule: stopping rule, as of a race: `llmsel.elimination.Certified` (with the strategy Random) or
+        `llmsel.elimination.Heuristic` (any strategy); None for none. It only speaks: `ask` goes on.
     delta: win-rate margin (0..1) within which the rule may stop, fixed beforehand; 0 for none.
 
     Raises

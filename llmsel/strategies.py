@@ -15,8 +15,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from llmsel._base.errors import InputError, unknown
 from llmsel.belief import Belief, ExpectedEntropy, posterior
-from llmsel.errors import InputError, unknown
 from llmsel.pool import MISSING, Pool
 from llmsel.similarity import similarity
 
@@ -219,7 +219,7 @@ class SelectLLM(Strategy):
 
     Parameters
     ----------
-    tau: temperature of the update, above 0 (`llmsel.tune.tune_tau` tunes it on the weak votes).
+    tau: temperature of the update, above 0 (`llmsel.studies.parameters.tune_tau` tunes it on the weak votes).
     similarity: a kind of `llmsel.similarity.similarity`.
 
     Raises

@@ -11,10 +11,14 @@ import pytest
 from pools import simulated
 
 import llmsel
-from llmsel import ablation, charts, domains, greedy, metrics, pairs, voters
+from llmsel._base.errors import InputError
 from llmsel.belief import Belief, posterior
-from llmsel.errors import InputError
 from llmsel.pool import MISSING, Pool
+from llmsel.reporting import charts_
+from llmsel.studies import baselines, greedy, paired
+from llmsel.studies import groups as domains
+from llmsel.studies import scores as metrics
+from llmsel.studies import votes as voters
 
 PROTOCOL = {"realizations": 20, "pool_size": 16, "jobs": 1}
 
@@ -92,20 +96,20 @@ def test_length_and_consensus_votes():
 
 def test_runs_share_their_pools_and_compare_pairwise(pool):
     perfect = voters.perfect_votes(pool)
-    scores = ablation.run_votes(pool, {"own": pool.votes, "truth": perfect}, **PROTOCOL)
+    scores = paired.run_votes(pool, {"own": pool.votes, "truth": perfect}, **PROTOCOL)
     assert list(scores) == ["Random", "own", "truth"]
     direct = metrics.score(llmsel.run(pool, ["Random", "LLM Selector"], **PROTOCOL))
     for ours, name in (("Random", "Random"), ("own", "LLM Selector")):
         assert (scores[ours]["gap"] == direct[name]["gap"]).all()
-    table = ablation.compare(scores, upto=5).set_index("strategy")
+    table = paired.compare(scores, upto=5).set_index("strategy")
     assert list(table.index) == ["own", "truth"]
-    areas = ablation.area(scores, upto=5)
+    areas = paired.area(scores, upto=5)
     gap = areas["own"] - areas["Random"]
     assert table["difference"]["own"] == pytest.approx(gap.mean())
     error = 1.96 * gap.std() / math.sqrt(20)
     assert table["high"]["own"] == pytest.approx(gap.mean() + error)
     with pytest.raises(InputError, match="unknown strategy"):
-        ablation.compare(scores, against="Randon")
+        paired.compare(scores, against="Randon")
 
 
 def test_steering_towards_easy_queries():
@@ -113,19 +117,19 @@ def test_steering_towards_easy_queries():
     easy_first = Pool(range(20), ["m", "base"], "base", outcomes=outcomes)
     order = np.arange(20, dtype=np.int32)[None]
     result = llmsel.Result(easy_first, order, {"Random": order}, {})
-    row = ablation.steering(result, budget=5).loc[0]
+    row = paired.steering(result, budget=5).loc[0]
     assert row["lift"] == row["optimism"] == pytest.approx(1 - 0.25)
     assert row["favours_baseline"] == 1  # a win is as likely as a draw
-    assert ablation.steering(result, 5, Belief(0.2, 0.2))["favours_baseline"][0] == 0
-    row = ablation.steering(result, budget=20).loc[0]
+    assert paired.steering(result, 5, Belief(0.2, 0.2))["favours_baseline"][0] == 0
+    row = paired.steering(result, budget=20).loc[0]
     assert row["lift"] == 0 == row["optimism"]
 
 
 def test_noise_sweep(pool):
-    table = ablation.noise_sweep(pool, [0, 0.5], repeats=2, **PROTOCOL)
+    table = paired.noise_sweep(pool, [0, 0.5], repeats=2, **PROTOCOL)
     assert table["flip"].tolist() == [0, 0.5]
     perfect = {"truth": voters.perfect_votes(pool)}
-    alone = ablation.compare(ablation.run_votes(pool, perfect, **PROTOCOL)).loc[0]
+    alone = paired.compare(paired.run_votes(pool, perfect, **PROTOCOL)).loc[0]
     assert table["difference"][0] == pytest.approx(alone["difference"])
     assert math.isnan(table["spread"][0]) and table["spread"][1] >= 0
 
@@ -140,37 +144,37 @@ def test_calibration_of_a_judge_that_knows(pool):
     ("low", "high", "words"), [(0.1, 0.2, "up"), (-0.2, -0.1, "down"), (-0.1, 0.1, "unclear")]
 )
 def test_words_follow_the_interval(low, high, words):
-    assert ablation.verdict(low, high, "up", "down", "unclear") == words
+    assert paired.verdict(low, high, "up", "down", "unclear") == words
 
 
 def test_shuffled_null(pool):
-    table = ablation.shuffled_null(pool, permutations=3, **PROTOCOL)
+    table = paired.shuffled_null(pool, permutations=3, **PROTOCOL)
     assert list(table["votes"]) == ["Random", "real", "shuffle 1", "shuffle 2", "shuffle 3"]
     real = table.set_index("votes").loc["real"]
     assert real["difference"] == 0 == real["low"]
     same = pool.replace(votes=np.zeros_like(pool.votes))  # nothing to shuffle
-    assert ablation.null_rank(ablation.shuffled_null(same, 2, **PROTOCOL)) == (2, 2)
+    assert paired.null_rank(paired.shuffled_null(same, 2, **PROTOCOL)) == (2, 2)
     table["value"] = [0, 3, 1, 2, 4]
-    assert ablation.null_rank(table) == (1, 3)
-    assert ablation.null_rank(table, higher_is_better=False) == (2, 3)
+    assert paired.null_rank(table) == (1, 3)
+    assert paired.null_rank(table, higher_is_better=False) == (2, 3)
 
 
 def test_sensitivity_covers_the_simplex(pool):
-    table = ablation.sensitivity(pool, step=0.25, **PROTOCOL)
+    table = paired.sensitivity(pool, step=0.25, **PROTOCOL)
     assert len(table) == 3 and (table["eps_loss"] + table["eps_draw"] < 1).all()
     assert (
         (table["low"] <= table["identification"]) & (table["identification"] <= table["high"])
     ).all()
-    tuned = ablation.sensitivity(pool, step=0.25, votes_as_oracle=True, **PROTOCOL)
+    tuned = paired.sensitivity(pool, step=0.25, votes_as_oracle=True, **PROTOCOL)
     hidden = pool.replace(outcomes=np.zeros_like(pool.outcomes))
-    blind = ablation.sensitivity(hidden, step=0.25, votes_as_oracle=True, **PROTOCOL)
+    blind = paired.sensitivity(hidden, step=0.25, votes_as_oracle=True, **PROTOCOL)
     assert tuned.equals(blind)  # the oracle's outcomes are not looked at
     table["identification"], table["area"] = [0.5, 0.7, 0.7], [0.9, 0.1, 0.2]
-    assert ablation.best_pair(table) == tuple(table.loc[2, ["eps_loss", "eps_draw"]])
+    assert paired.best_pair(table) == tuple(table.loc[2, ["eps_loss", "eps_draw"]])
 
 
 def test_candidates_only_is_the_algorithm_without_the_baseline(pool):
-    result = llmsel.run(pool, [ablation.CandidatesOnly(), "LLM Selector"], **PROTOCOL)
+    result = llmsel.run(pool, [paired.CandidatesOnly(), "LLM Selector"], **PROTOCOL)
     chosen = result.chosen["LLM Selector, candidates only"]
     votes, outcomes = (candidates(pool, a) for a in (pool.votes, pool.outcomes))
     for order, picks in zip(result.orders, chosen, strict=True):
@@ -179,38 +183,38 @@ def test_candidates_only_is_the_algorithm_without_the_baseline(pool):
 
 
 def test_exact_and_derived_baselines_on_smol():
-    loaded, judged = pairs.with_baseline("smol", "few-shot", votes=False)
+    loaded, judged = baselines.with_baseline("smol", "few-shot", votes=False)
     assert judged and loaded.baseline == "few-shot"
     pool = llmsel.load("smol", votes=False)
-    derived = pairs.rebased(pool, "few-shot", votes=False)
+    derived = baselines.rebased(pool, "few-shot", votes=False)
     # a better outcome against the old baseline can only come from a better grade
     assert ((derived.outcomes == 0) | (derived.outcomes == loaded.outcomes)).all()
-    assert pairs.rebased(pool, "few-shot").votes is not None
+    assert baselines.rebased(pool, "few-shot").votes is not None
     with pytest.raises(InputError, match="unknown baseline"):
-        pairs.rebased(pool, "few-short")
+        baselines.rebased(pool, "few-short")
 
 
 def test_derived_cells_stay_unknown():
     pool = Pool("ab", ["m", "n", "base"], "base", outcomes=[[1, MISSING, 0], [-1, 0, 0]])
-    derived = pairs.rebased(pool, "n")
+    derived = baselines.rebased(pool, "n")
     assert derived.outcomes.tolist() == [[MISSING, 0, MISSING], [-1, 0, 0]]
 
 
 def test_all_pairs_of_smol_are_antisymmetric():
-    models, rates = pairs.all_pairs("smol")
+    models, rates = baselines.all_pairs("smol")
     assert np.allclose(rates + rates.T, 1) and len(models) == 13
-    table = pairs.star_winners(models, rates)
+    table = baselines.star_winners(models, rates)
     assert table["strength"].is_monotonic_increasing
     assert table["winner"].isin(models).any()
 
 
 def test_condorcet_borda_and_star():
     cycle = np.array([[0.5, 1, 0], [0, 0.5, 1], [1, 0, 0.5]])
-    assert pairs.condorcet(cycle) is None and pairs.borda(cycle).tolist() == [0, 1, 2]
+    assert baselines.condorcet(cycle) is None and baselines.borda(cycle).tolist() == [0, 1, 2]
     clear = np.array([[0.5, 0.6, 0.6], [0.4, 0.5, 0.9], [0.4, 0.1, 0.5]])
-    assert pairs.condorcet(clear) == 0
-    assert pairs.borda(clear).tolist() == [1]  # wins by more, but loses to the Condorcet winner
-    table = pairs.star_winners(("a", "b", "c"), clear).set_index("baseline")
+    assert baselines.condorcet(clear) == 0
+    assert baselines.borda(clear).tolist() == [1]  # wins by more, but loses to the Condorcet winner
+    table = baselines.star_winners(("a", "b", "c"), clear).set_index("baseline")
     assert table["winner"].to_dict() == {"a": "a", "b": "a", "c": "b"}
     assert table["is_condorcet"].to_dict() == {"a": True, "b": True, "c": False}
     assert table["is_borda"].to_dict() == {"a": False, "b": False, "c": True}
@@ -259,13 +263,13 @@ def test_brute_force_refuses_what_it_cannot_do(pool):
 def test_charts_show_every_row():
     plt.switch_backend("agg")
     table = pd.DataFrame({"who": ["a", "b"], "x": [1, 2], "v": [0.1, 0.2], "low": 0, "high": 0.3})
-    ax = charts.forest(table, "who", "v")
+    ax = charts_.forest(table, "who", "v")
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
-    assert charts.band(table, "x", "v", label="line").get_legend_handles_labels()[1] == ["line"]
+    assert charts_.band(table, "x", "v", label="line").get_legend_handles_labels()[1] == ["line"]
     null = pd.DataFrame({"votes": ["Random", "real", "shuffle 1"], "value": [0.1, 0.2, 0.3]})
-    assert "1 shuffles" in charts.null_strip(null).get_legend_handles_labels()[1][0]
+    assert "1 shuffles" in charts_.null_strip(null).get_legend_handles_labels()[1][0]
     grid = pd.DataFrame({"eps_loss": [0.1, 0.2], "eps_draw": [0.1, 0.1], "value": [0.5, 0.6]})
-    ax = charts.simplex(grid, "value", {"default": (0.2, 0.1)})
+    ax = charts_.simplex(grid, "value", {"default": (0.2, 0.1)})
     assert ax.get_legend_handles_labels()[1] == ["default (0.2, 0.1)"]
     plt.close("all")
 

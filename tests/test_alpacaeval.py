@@ -4,10 +4,10 @@ import warnings
 
 import pytest
 
-from llmsel.datasets import alpacaeval
-from llmsel.errors import InputError
+from llmsel._base.errors import InputError
+from llmsel.benchmarks import alpacaeval
 from llmsel.pool import MISSING
-from llmsel.weak import add_votes
+from llmsel.weak_judges import add_votes
 
 BASE = alpacaeval.BASELINE
 

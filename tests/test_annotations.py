@@ -12,9 +12,9 @@ import numpy as np
 import pools
 import pytest
 
-from llmsel.annotation_log import AnnotationLog
-from llmsel.annotations import read_log, replay
-from llmsel.errors import InputError
+from llmsel._base.errors import InputError
+from llmsel.judging.log import AnnotationLog
+from llmsel.judging.replay import read_log, replay
 from llmsel.pool import MISSING
 from llmsel.strategies import STRATEGIES, LLMSelector
 
@@ -188,7 +188,7 @@ def test_a_second_process_is_refused_and_a_second_cell_takes_over(tmp_path):
     pool.save(tmp_path / "pool.npz")
     path = tmp_path / "log.jsonl"
     code = (
-        "import sys, llmsel\nfrom llmsel.annotation_log import AnnotationLog\n"
+        "import sys, llmsel\nfrom llmsel.judging.log import AnnotationLog\n"
         "pool = llmsel.Pool.load(sys.argv[1])\n"
         "try:\n    AnnotationLog(sys.argv[2], pool)\n"
         "except llmsel.InputError as error:\n    print(error)\n"

@@ -8,7 +8,8 @@ import sys
 import pytest
 from test_cli_session import ANSWERS
 
-from llmsel import cli, reproduce
+from llmsel import cli
+from llmsel.studies import reproduce
 
 
 def llmsel(*words, monkeypatch, capsys):

@@ -9,8 +9,8 @@ import pytest
 from fixtures.published import publish
 from typer.testing import CliRunner
 
+from llmsel.benchmarks import published as official
 from llmsel.cli import app
-from llmsel.datasets import official
 
 JUDGE, WEAK = official.needed("mediqa")
 

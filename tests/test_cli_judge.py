@@ -7,9 +7,9 @@ from loopback import serve
 from test_cli_session import ANSWERS, ok, run
 from test_judges import longer
 
-from llmsel.annotations import read_log
-from llmsel.cli_options import read_pool
-from llmsel.errors import InputError
+from llmsel._base.errors import InputError
+from llmsel.cli.options import read_pool
+from llmsel.judging.replay import read_log
 
 POOL = ("--pool", ANSWERS, "--baseline", "alpha")
 GRADE = """def longer(query, response):

@@ -8,8 +8,8 @@ from loopback import serve
 from test_generate import echo, files
 from typer.testing import CliRunner
 
+from llmsel._base.errors import InputError
 from llmsel.cli import app
-from llmsel.errors import InputError
 
 ANSWERS = Path(__file__).parent / "fixtures" / "answers" / "long.jsonl"
 

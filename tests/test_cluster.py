@@ -4,22 +4,22 @@ import numpy as np
 import pools
 import pytest
 
-from llmsel import experiment, reproduce
-from llmsel.errors import InputError
+from llmsel._base.errors import InputError
+from llmsel.studies import by_query, reproduce
 
 
 def test_two_dask_workers_give_the_same_bits():
     distributed = pytest.importorskip("distributed", reason="dask[distributed] is not installed")
     pool = pools.simulated(n=40, seed=12)
     options = {"wanted": ["Random", "LLM Selector"], "realizations": 120, "seed": 4}
-    here = experiment.run(pool, jobs=1, **options)
+    here = by_query.run(pool, jobs=1, **options)
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, dashboard_address=None, processes=True
         ) as cluster,
         reproduce.cluster("dask", cluster.scheduler_address),
     ):
-        there = experiment.run(pool, jobs=2, **options)
+        there = by_query.run(pool, jobs=2, **options)
     for name in here.chosen:
         np.testing.assert_array_equal(here.chosen[name], there.chosen[name])
 

@@ -8,9 +8,9 @@ import pytest
 from fixtures.published import publish
 
 import llmsel
-from llmsel import datasets
-from llmsel.datasets import alpacaeval, arena_hard, humaneval, mt_bench, official, records, smol
-from llmsel.errors import InputError
+from llmsel import benchmarks
+from llmsel._base.errors import InputError
+from llmsel.benchmarks import alpacaeval, arena_hard, assemble, humaneval, mt_bench, published, smol
 from llmsel.pool import MISSING, Pool
 
 
@@ -30,25 +30,25 @@ def put(monkeypatch, tmp_path):
 
 def test_every_benchmark_is_registered_and_described():
     kinds = ("smol", "alpacaeval", "arena-hard", "mt-bench", "humaneval")
-    assert datasets.names()[:5] == kinds and len(datasets.names()) == 5 + 2 * 6
-    for name in datasets.names():
-        row = datasets.describe(name)
+    assert benchmarks.names()[:5] == kinds and len(benchmarks.names()) == 5 + 2 * 6
+    for name in benchmarks.names():
+        row = benchmarks.describe(name)
         assert row["name"] == name and row["size"] and row["about"]
-        assert len(datasets.fingerprint(name)) == 64
+        assert len(benchmarks.fingerprint(name)) == 64
 
 
 def test_unknown_names_and_options_are_one_sentence():
     with pytest.raises(
         InputError, match=r"unknown benchmark 'arenahard': did you mean 'arena-hard'"
     ):
-        datasets.load("arenahard")
+        benchmarks.load("arenahard")
     with pytest.raises(InputError, match=r"benchmark 'smol': .*unexpected.* argument 'basline'"):
-        datasets.load("smol", basline="terse")
+        benchmarks.load("smol", basline="terse")
 
 
 def test_votes_are_added_unless_refused():
-    assert datasets.load("smol").votes.shape == (120, 13, 10)
-    assert datasets.load("smol", votes=False).votes is None
+    assert benchmarks.load("smol").votes.shape == (120, 13, 10)
+    assert benchmarks.load("smol", votes=False).votes is None
 
 
 def alpaca(model, rows, **fields):
@@ -79,12 +79,12 @@ def test_a_pool_of_published_files_is_read_once(put, monkeypatch):
 
 
 def test_a_damaged_pool_in_the_cache_is_made_again(tmp_path):
-    path = records.cached("f", {}, lambda: datasets.load("twin:mt-bench")) and next(
+    path = assemble.cached("f", {}, lambda: benchmarks.load("twin:mt-bench")) and next(
         (tmp_path / "cache/pools").glob("*.npz")
     )
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert records.cached("f", {}, lambda: datasets.load("twin:mt-bench")).n_queries == 80
+    assert assemble.cached("f", {}, lambda: benchmarks.load("twin:mt-bench")).n_queries == 80
     assert len(list((tmp_path / "cache/pools").iterdir())) == 1
     assert Pool.load(path).n_queries == 80
 
@@ -95,7 +95,7 @@ def test_a_damaged_pool_in_the_cache_is_made_again(tmp_path):
 def test_json_lines_keep_odd_line_breaks_inside_strings(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"a": "one\u2028two"}\n\n{"a": "three"}', encoding="utf-8")
-    assert [row["a"] for row in records.json_lines(path)] == ["one\u2028two", "three"]
+    assert [row["a"] for row in assemble.json_lines(path)] == ["one\u2028two", "three"]
 
 
 @pytest.mark.parametrize(("line", "message"), [("{oops", "is not JSON"), ("[1]", "not a JSON obj")])
@@ -103,7 +103,7 @@ def test_json_lines_name_file_and_line(tmp_path, line, message):
     path = tmp_path / "a.jsonl"
     path.write_text(f'{{"a": 1}}\n{line}\n')
     with pytest.raises(InputError, match=f"a.jsonl', line 2, .*{message}"):
-        records.json_lines(path)
+        assemble.json_lines(path)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_a_join_mismatch_is_loud(pairs, message):
     with pytest.raises(
         InputError, match=f"of 'm' does not hold the 2 queries of 'here'.*{message}"
     ):
-        records.join("b", "here", ["q1", "q2"], {"m": pairs})
+        assemble.join("b", "here", ["q1", "q2"], {"m": pairs})
 
 
 # -- smol ---------------------------------------------------------------------------------
@@ -323,12 +323,12 @@ def matrices(weak_of_baseline=None):
 
 
 @pytest.mark.parametrize("weak_of_baseline", [None, [[0] * 10] * 3])
-@pytest.mark.parametrize("name", official.FOLDERS)
+@pytest.mark.parametrize("name", published.FOLDERS)
 def test_official_files_become_a_pool(put, name, weak_of_baseline):
-    judge, weak = official.needed(name)
+    judge, weak = published.needed(name)
     contents = matrices(weak_of_baseline)
     put({judge: contents[0], weak: contents[1]})
-    pool = datasets.load(f"official:{name}")
+    pool = benchmarks.load(f"official:{name}")
     assert pool.name == f"official:{name}" and pool.baseline == "base" and not pool.simulated
     assert pool.responses is None and pool.votes.shape == (3, 3, 10)
     assert pool.outcomes.tolist() == [[1, 0, -1], [0, 0, -1], [-1, 0, 1]]
@@ -339,7 +339,7 @@ def test_official_files_become_a_pool(put, name, weak_of_baseline):
 def test_official_scores_count_by_their_sign_and_are_noted():
     judge, weak = matrices()
     weak["m1"] = [[0.25, -0.5, *[0] * 8]] * 3
-    pool = official.assemble("official:bingo", judge, weak)
+    pool = published.assemble("official:bingo", judge, weak)
     assert pool.votes[0, 0].tolist() == [1, -1] + [0] * 8
     assert pool.notes["weak values that are not -1, 0 or 1"] == 6
 
@@ -361,15 +361,15 @@ def test_official_scores_count_by_their_sign_and_are_noted():
 def test_official_files_of_another_format_are_refused(judge, weak, message):
     contents = matrices()
     with pytest.raises(InputError, match=message):
-        official.assemble("official:bingo", contents[0] | judge, contents[1] | weak)
+        published.assemble("official:bingo", contents[0] | judge, contents[1] | weak)
 
 
 @pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "one entry per model")])
 def test_official_files_must_be_json_objects(put, text, message):
-    judge, weak = official.needed("bingo")
+    judge, weak = published.needed("bingo")
     put({judge: text, weak: "{}"})
     with pytest.raises(InputError, match=message):
-        datasets.load("official:bingo")
+        benchmarks.load("official:bingo")
 
 
 # -- data cards ---------------------------------------------------------------------------
@@ -380,7 +380,7 @@ def test_a_card_counts_what_is_missing_odd_and_twice(put):
     put(alpaca("m1", rows) | alpaca("m2", rows), alpacaeval.COMMIT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        text, has = datasets.card("alpacaeval"), datasets.facts("alpacaeval")
+        text, has = benchmarks.card("alpacaeval"), benchmarks.facts("alpacaeval")
     for line in (
         "queries 3, candidates 2, baseline text_davinci_003",
         "judged cells 4 of 6, missing 2",
@@ -395,8 +395,8 @@ def test_a_card_counts_what_is_missing_odd_and_twice(put):
 
 
 def test_the_card_of_a_twin_says_simulated():
-    assert "SIMULATED: no real data in it" in datasets.card("twin:mediqa").splitlines()
-    assert datasets.facts("twin:mediqa")["simulated"]
+    assert "SIMULATED: no real data in it" in benchmarks.card("twin:mediqa").splitlines()
+    assert benchmarks.facts("twin:mediqa")["simulated"]
 
 
 # -- the real files -----------------------------------------------------------------------
@@ -411,15 +411,15 @@ def test_the_card_of_a_twin_says_simulated():
     ],
 )
 def test_the_real_files(mirror, name, shape, missing, best):
-    pool = datasets.load(name, votes=False)
+    pool = benchmarks.load(name, votes=False)
     assert pool.outcomes.shape == pool.responses.shape == shape
     assert (pool.outcomes == MISSING).sum() == missing
     assert pool.models[int(np.argmax(pool.win_rates()))] == best
-    assert datasets.load(name, votes=False).content_hash == pool.content_hash  # from the cache
+    assert benchmarks.load(name, votes=False).content_hash == pool.content_hash  # from the cache
 
 
 def test_what_the_data_notes_say_of_the_real_files(mirror):
-    arena_pool = datasets.load("arena-hard", votes=False)
+    arena_pool = benchmarks.load("arena-hard", votes=False)
     wins = dict(zip(arena_pool.models, (arena_pool.outcomes == 1).mean(axis=0), strict=True))
     draws = dict(zip(arena_pool.models, (arena_pool.outcomes == 0).mean(axis=0), strict=True))
     for model, won, drawn in (
@@ -430,12 +430,12 @@ def test_what_the_data_notes_say_of_the_real_files(mirror):
     ):
         assert wins[model] == pytest.approx(won, abs=0.01)
         assert draws[model] == pytest.approx(drawn, abs=0.01)
-    human = datasets.load("mt-bench", votes=False)
+    human = benchmarks.load("mt-bench", votes=False)
     row, column = np.argwhere(human.responses == "")[0]
     assert (human.queries[row], human.models[column]) == ("127", "llama-13b")
     for baseline in human.models:
         assert mt_bench.load(baseline).baseline == baseline
-    passes = datasets.load("humaneval", votes=False)
+    passes = benchmarks.load("humaneval", votes=False)
     assert (np.delete(passes.outcomes, passes.baseline_index, 1) == 0).mean() == pytest.approx(
         0.746, abs=1e-3
     )

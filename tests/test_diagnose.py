@@ -5,10 +5,10 @@ import pytest
 from pools import simulated
 
 import llmsel
+from llmsel._base.errors import InputError
 from llmsel.belief import Belief
-from llmsel.diagnose import CHECKS, OK, WARN, diagnose
-from llmsel.errors import InputError
 from llmsel.pool import MISSING, Pool
+from llmsel.studies.diagnose import CHECKS, OK, WARN, diagnose
 
 
 def outcomes_of(columns):

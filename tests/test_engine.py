@@ -10,9 +10,10 @@ import numpy as np
 import pools
 import pytest
 
-from llmsel import belief, experiment, strategies, weak
+from llmsel import belief, strategies, weak_judges
+from llmsel._base.errors import InputError
 from llmsel.belief import Belief, ExpectedEntropy
-from llmsel.errors import InputError
+from llmsel.studies import by_query
 
 NAMES = list(strategies.STRATEGIES)
 POOLS = dict(pools.hostile())
@@ -22,9 +23,9 @@ POOLS = dict(pools.hostile())
 @pytest.mark.parametrize("name", POOLS)
 def test_engine_picks_what_the_literal_version_picks(strategy, name):
     pool = POOLS[name]
-    result = experiment.run(pool, [strategy], realizations=8, seed=11, jobs=1)
+    result = by_query.run(pool, [strategy], realizations=8, seed=11, jobs=1)
     votes, outcomes = pool.votes.tolist(), pool.outcomes.tolist()
-    tokens = [[weak.TOKEN.findall(text.lower()) for text in row] for row in pool.responses]
+    tokens = [[weak_judges.TOKEN.findall(text.lower()) for text in row] for row in pool.responses]
     for order, chosen in zip(result.orders.tolist(), result.chosen[strategy], strict=True):
         expected = literal.choose(
             strategy, votes, outcomes, order, len(order), pool.baseline_index, tokens
@@ -36,7 +37,7 @@ def test_engine_picks_what_the_literal_version_picks(strategy, name):
 def test_engine_agrees_for_other_parameters_and_sub_pools(eps_loss, eps_draw):
     pool = pools.simulated(n=40, m=6, z=4, seed=21)
     strategy = strategies.LLMSelector(eps_loss, eps_draw)
-    result = experiment.run(pool, [strategy], realizations=6, pool_size=25, jobs=1)
+    result = by_query.run(pool, [strategy], realizations=6, pool_size=25, jobs=1)
     for order, chosen in zip(result.orders.tolist(), result.chosen["LLM Selector"], strict=True):
         assert set(chosen.tolist()) == set(order)
         expected = literal.llm_selector(
@@ -48,22 +49,22 @@ def test_engine_agrees_for_other_parameters_and_sub_pools(eps_loss, eps_draw):
 @pytest.mark.parametrize("strategy", NAMES)
 def test_same_picks_alone_in_lockstep_and_in_other_processes(strategy):
     pool = pools.simulated(n=60, m=7, z=5, seed=31)
-    many = experiment.run(pool, [strategy], realizations=120, pool_size=40, jobs=2)
+    many = by_query.run(pool, [strategy], realizations=120, pool_size=40, jobs=2)
     with joblib.parallel_config(backend="threading"):
-        again = experiment.run(pool, [strategy], realizations=120, pool_size=40, jobs=3)
+        again = by_query.run(pool, [strategy], realizations=120, pool_size=40, jobs=3)
     np.testing.assert_array_equal(many.chosen[strategy], again.chosen[strategy])
     alone = strategies.make(strategy)
     alone.prepare(pool.hide_outcomes())
     for r in (0, 57, 119):
-        one = experiment.select(alone, pool.outcomes, many.orders[r : r + 1], 40)
+        one = by_query.select(alone, pool.outcomes, many.orders[r : r + 1], 40)
         np.testing.assert_array_equal(one[0], many.chosen[strategy][r])
 
 
 def test_a_realization_depends_on_the_seed_and_its_number_only():
-    few = experiment.draw_orders(50, 30, 3, seed=9)
-    many = experiment.draw_orders(50, 30, 200, seed=9)
+    few = by_query.draw_orders(50, 30, 3, seed=9)
+    many = by_query.draw_orders(50, 30, 200, seed=9)
     np.testing.assert_array_equal(few, many[:3])
-    assert not np.array_equal(few, experiment.draw_orders(50, 30, 3, seed=10))
+    assert not np.array_equal(few, by_query.draw_orders(50, 30, 3, seed=10))
     assert all(len(set(row)) == 30 for row in many.tolist())
 
 
@@ -138,6 +139,6 @@ def test_golden_picks():
     for name, expected in case["picks"].items():
         strategy = strategies.make(name)
         strategy.prepare(pool.hide_outcomes())
-        picks = experiment.select(strategy, pool.outcomes, order, len(case["order"]))[0]
+        picks = by_query.select(strategy, pool.outcomes, order, len(case["order"]))[0]
         assert [pool.queries[i] for i in picks] == expected, name
     assert set(case["picks"]) == set(NAMES)

@@ -7,10 +7,13 @@ import pandas as pd
 import pools
 import pytest
 
-from llmsel import experiment, metrics, strategies, tune
-from llmsel.errors import InputError
-from llmsel.metrics import GAP, IDENTIFICATION, near_best
+from llmsel import strategies
+from llmsel._base.errors import InputError
 from llmsel.pool import MISSING, Pool
+from llmsel.studies import by_query
+from llmsel.studies import parameters as tune
+from llmsel.studies import scores as metrics
+from llmsel.studies.scores import GAP, IDENTIFICATION, near_best
 
 
 @pytest.mark.parametrize(
@@ -26,13 +29,13 @@ from llmsel.pool import MISSING, Pool
 )
 def test_bad_options_are_refused(options, message):
     with pytest.raises(InputError) as caught:
-        experiment.run(pools.simulated(), jobs=1, **options)
+        by_query.run(pools.simulated(), jobs=1, **options)
     assert message in str(caught.value)
 
 
 def test_a_pool_without_outcomes_is_refused():
     with pytest.raises(InputError, match="has no outcomes; give the oracle's outcomes"):
-        experiment.run(pools.simulated().hide_outcomes(), jobs=1)
+        by_query.run(pools.simulated().hide_outcomes(), jobs=1)
 
 
 def test_strategies_see_no_outcomes_and_learn_one_row_at_a_time():
@@ -51,7 +54,7 @@ def test_strategies_see_no_outcomes_and_learn_one_row_at_a_time():
             seen.append((chosen.copy(), outcomes.copy()))
 
     pool = pools.simulated()
-    result = experiment.run(pool, [Nosy()], realizations=2, budget=3, jobs=1)
+    result = by_query.run(pool, [Nosy()], realizations=2, budget=3, jobs=1)
     assert seen[0] is None and len(seen) == 3
     assert result.chosen["Nosy"].tolist() == [[23, 22, 21]] * 2
     for chosen, rows in seen[1:]:
@@ -60,8 +63,8 @@ def test_strategies_see_no_outcomes_and_learn_one_row_at_a_time():
 
 def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch):
     pool = pools.simulated()
-    whole = experiment.run(pool, ["Random", "LLM Selector"], realizations=130, jobs=1)
-    real, calls = experiment.select, []
+    whole = by_query.run(pool, ["Random", "LLM Selector"], realizations=130, jobs=1)
+    real, calls = by_query.select, []
 
     def stop_at_fifth(*args):
         calls.append(1)
@@ -70,11 +73,11 @@ def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch):
         return real(*args)
 
     options = {"wanted": ["Random", "LLM Selector"], "realizations": 130, "jobs": 1}
-    monkeypatch.setattr(experiment, "select", stop_at_fifth)
+    monkeypatch.setattr(by_query, "select", stop_at_fifth)
     with pytest.raises(KeyboardInterrupt):
-        experiment.run(pool, checkpoint=tmp_path, **options)
+        by_query.run(pool, checkpoint=tmp_path, **options)
     assert len(list(tmp_path.rglob("*.npy"))) == 4
-    again = experiment.run(pool, checkpoint=tmp_path, **options)
+    again = by_query.run(pool, checkpoint=tmp_path, **options)
     assert len(calls) == 5 + 2  # six blocks in all: only two were left to do
     for name in whole.chosen:
         np.testing.assert_array_equal(whole.chosen[name], again.chosen[name])
@@ -84,13 +87,13 @@ def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch):
 def test_a_checkpoint_of_other_parameters_is_not_used(tmp_path):
     pool = pools.simulated()
     keys = {
-        experiment._key({"seed": 1}, [strategies.Random()]),
-        experiment._key({"seed": 2}, [strategies.Random()]),
-        experiment._key({"seed": 1}, [strategies.MostDraws()]),
+        by_query._key({"seed": 1}, [strategies.Random()]),
+        by_query._key({"seed": 2}, [strategies.Random()]),
+        by_query._key({"seed": 1}, [strategies.MostDraws()]),
     }
     assert len(keys) == 3
-    one = experiment.run(pool, ["Random"], realizations=5, seed=1, jobs=1, checkpoint=tmp_path)
-    two = experiment.run(pool, ["Random"], realizations=5, seed=2, jobs=1, checkpoint=tmp_path)
+    one = by_query.run(pool, ["Random"], realizations=5, seed=1, jobs=1, checkpoint=tmp_path)
+    two = by_query.run(pool, ["Random"], realizations=5, seed=2, jobs=1, checkpoint=tmp_path)
     assert not np.array_equal(one.chosen["Random"], two.chosen["Random"])
 
 
@@ -102,7 +105,7 @@ def by_hand(outcomes, chosen, names=("a", "b", "base")):
     pool = Pool(queries, names, "base", outcomes=np.array(outcomes))
     chosen = np.array(chosen, np.int32)
     parameters = {"benchmark": "hand", "simulated": False}
-    return experiment.Result(pool, np.sort(chosen, axis=1), {"Random": chosen}, parameters)
+    return by_query.Result(pool, np.sort(chosen, axis=1), {"Random": chosen}, parameters)
 
 
 def test_scores_by_hand():
@@ -142,14 +145,14 @@ def test_missing_cells_are_unknown_not_draws():
 
 def test_every_strategy_is_right_at_the_full_budget():
     for name, pool in pools.hostile():
-        result = experiment.run(pool, realizations=4, jobs=1)
+        result = by_query.run(pool, realizations=4, jobs=1)
         for strategy, arrays in metrics.score(result).items():
             assert (arrays[IDENTIFICATION][:, -1] == 1).all(), (name, strategy)
             assert (arrays[GAP][:, -1] == 0).all(), (name, strategy)
 
 
 def test_scoring_in_pieces_changes_nothing(monkeypatch):
-    result = experiment.run(pools.simulated(), realizations=7, jobs=1)
+    result = by_query.run(pools.simulated(), realizations=7, jobs=1)
     whole = metrics.score(result)
     monkeypatch.setattr(metrics, "CELLS", 1)
     for strategy, arrays in metrics.score(result).items():
@@ -175,7 +178,7 @@ def test_percentile_is_an_order_statistic_with_its_interval():
 
 
 def test_curves_and_efficiency_tables():
-    result = experiment.run(pools.simulated(n=40, seed=8), realizations=60, jobs=1)
+    result = by_query.run(pools.simulated(n=40, seed=8), realizations=60, jobs=1)
     scores = metrics.score(result)
     table = metrics.curves(result, scores)
     assert set(table["benchmark"]) == {"simulated (simulated)"}
@@ -241,7 +244,7 @@ def test_tuning_looks_at_no_outcome_and_ranks_by_queries_then_area():
 
 def test_a_result_says_what_made_it():
     pool = pools.simulated()
-    result = experiment.run(pool, ["LLM Selector"], realizations=2, seed=5, jobs=1)
+    result = by_query.run(pool, ["LLM Selector"], realizations=2, seed=5, jobs=1)
     assert result.parameters["input_sha256"] == pool.content_hash
     assert "eps_loss=0.2" in result.parameters["strategies"]["LLM Selector"]
     assert {"llmsel", "numpy", "seed", "pool_size"} <= set(result.parameters)

@@ -7,9 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from fixtures.published import pin
 
-from llmsel.datasets import fetch as module
-from llmsel.datasets.fetch import fetch, fetch_all, state
-from llmsel.errors import InputError
+from llmsel._base.errors import InputError
+from llmsel.benchmarks import fetch as module
+from llmsel.benchmarks.fetch import fetch, fetch_all, state
 
 FILE = "someone/answers/0123abc/data/a b.json"
 BODY = b'{"invented": "answers"}' * 400

@@ -11,9 +11,9 @@ import pytest
 import stamina
 from loopback import HANG, TORN, serve
 
-from llmsel.errors import InputError
-from llmsel.generate import plan, read_models, run, spent
-from llmsel.importers import read_answers
+from llmsel._base.errors import InputError
+from llmsel.answers.generate import plan, read_models, run, spent
+from llmsel.answers.read import read_answers
 from llmsel.pool import Pool
 
 
@@ -117,7 +117,7 @@ def test_kill_and_resume(tmp_path):
     with serve(slow) as server:
         models, queries, output = files(tmp_path, server.url, queries=30)
         code = (
-            "import sys; from llmsel.generate import plan, run\n"
+            "import sys; from llmsel.answers.generate import plan, run\n"
             "run(plan(*sys.argv[1:]), sys.argv[3], workers=2, progress=False)"
         )
         child = subprocess.Popen([sys.executable, "-c", code, models, queries, output])

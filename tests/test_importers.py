@@ -9,10 +9,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from llmsel.errors import InputError
-from llmsel.formats import FORMATS
-from llmsel.importers import read_answers
-from llmsel.inspect_log import read_member
+from llmsel._base.errors import InputError
+from llmsel.answers.formats import FORMATS
+from llmsel.answers.inspect_log import read_member
+from llmsel.answers.read import read_answers
 from llmsel.pool import Pool
 
 ANSWERS = Path(__file__).parent / "fixtures" / "answers"

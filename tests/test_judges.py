@@ -13,12 +13,12 @@ import stamina
 from loopback import HANG, TORN, serve
 
 import llmsel
-from llmsel.annotation_log import AnnotationLog
-from llmsel.annotations import read_log
-from llmsel.endpoints import Prices, ServerError
-from llmsel.errors import InputError
-from llmsel.judges import ProgramJudge, annotate, bias, certificate, fill, groups, race
-from llmsel.llm_judge import LLMJudge, parse
+from llmsel._base.errors import InputError
+from llmsel.answers.server import Prices, ServerError
+from llmsel.judging.judges import ProgramJudge, annotate, bias, certificate, fill, groups, race
+from llmsel.judging.llm import LLMJudge, parse
+from llmsel.judging.log import AnnotationLog
+from llmsel.judging.replay import read_log
 from llmsel.pool import MISSING, Pool
 
 

@@ -39,7 +39,7 @@ def test_a_person_needs_no_client_of_a_server():
     code = (
         "import sys\n"
         "for name in ('openai', 'stamina', 'pyarrow', 'zstandard'): sys.modules[name] = None\n"
-        "import llmsel, llmsel.cli, llmsel.judges, llmsel.report, llmsel.widget\n"
+        "import llmsel, llmsel.cli, llmsel.judging.judges, llmsel.reporting.page, llmsel.judging.person\n"
         "sys.argv = 'llmsel judge /x/l --pool smol --model m --yes'.split()\n"
         "llmsel.cli.main()"
     )

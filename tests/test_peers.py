@@ -4,17 +4,24 @@ import numpy as np
 import pytest
 from pools import hostile, simulated
 
-from llmsel.allocation import Anytime, _PairCapitals
-from llmsel.calls import Desk, Ladder
-from llmsel.contest import compete, complete
-from llmsel.errors import InputError
-from llmsel.experiment import draw_orders
-from llmsel.hostile import hostile_pools
+from llmsel._base.errors import InputError
+from llmsel.benchmarks.hostile_ import hostile_pools
+from llmsel.elimination import Heuristic
 from llmsel.lockstep import Racing
-from llmsel.metrics import IDENTIFICATION, score
-from llmsel.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform, phases
 from llmsel.pool import MISSING
-from llmsel.rules import Heuristic
+from llmsel.studies.by_call import compete, complete
+from llmsel.studies.by_query import draw_orders
+from llmsel.studies.methods.anytime import Anytime, _PairCapitals
+from llmsel.studies.methods.desk import Desk, Ladder
+from llmsel.studies.methods.peers import (
+    LUCB,
+    UCBE,
+    SequentialHalving,
+    SuccessiveRejects,
+    Uniform,
+    phases,
+)
+from llmsel.studies.scores import IDENTIFICATION, score
 
 METHODS = [
     Uniform(),
@@ -102,7 +109,7 @@ def test_with_all_cells_everyone_names_the_best():
 
 
 def test_uniform_in_a_random_order_is_the_strategy_random():
-    from llmsel.experiment import run
+    from llmsel.studies.by_query import run
 
     pool = simulated(n=20, m=4, seed=1)
     steps = np.arange(1, 13) / 12

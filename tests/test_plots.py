@@ -8,27 +8,28 @@ import matplotlib.pyplot as plt
 import pools
 import pytest
 
-from llmsel import experiment, metrics, plots
+from llmsel.reporting import figures
 from llmsel.strategies import STRATEGIES
+from llmsel.studies import by_query, scores
 
 
 @pytest.fixture(scope="module")
 def table():
-    result = experiment.run(pools.simulated(), realizations=5, jobs=1)
-    return metrics.curves(result)
+    result = by_query.run(pools.simulated(), realizations=5, jobs=1)
+    return scores.curves(result)
 
 
 def test_every_strategy_has_its_own_colour_line_and_marker():
-    looks = [plots.style(name) for name in STRATEGIES]
+    looks = [figures.style(name) for name in STRATEGIES]
     for key in ("color", "marker"):
         assert len({str(look[key]) for look in looks}) == len(looks)
     assert len({str(look["linestyle"]) for look in looks}) == len(looks)
-    spare = [plots.style("mine", i) for i in range(3)]
+    spare = [figures.style("mine", i) for i in range(3)]
     assert not {look["color"] for look in spare} & {look["color"] for look in looks}
 
 
 def test_a_curve_says_what_it_shows(table):
-    ax = plots.curve(table, metrics.IDENTIFICATION)
+    ax = figures.curve(table, scores.IDENTIFICATION)
     assert "annotated queries" in ax.get_xlabel() and "%" in ax.get_ylabel()
     assert "(simulated)" in ax.get_title()
     assert len(ax.get_lines()) == len(STRATEGIES)
@@ -36,17 +37,17 @@ def test_a_curve_says_what_it_shows(table):
 
 
 def test_figures_are_saved_twice_and_the_same_each_time(table, tmp_path):
-    figure = plots.overview(table)
-    svg, png = plots.save(figure, tmp_path / "deep" / "overview")
+    figure = figures.overview(table)
+    svg, png = figures.save(figure, tmp_path / "deep" / "overview")
     assert svg.suffix == ".svg" and png.suffix == ".png" and png.stat().st_size > 10_000
     first = svg.read_bytes()
-    plots.save(figure, tmp_path / "deep" / "overview")
+    figures.save(figure, tmp_path / "deep" / "overview")
     assert svg.read_bytes() == first
     plt.close("all")
 
 
 def test_panels_share_one_legend(table):
-    figure = plots.panels({"a": table, "b": table, "c": table}, metrics.near_best(1.0))
+    figure = figures.panels({"a": table, "b": table, "c": table}, scores.near_best(1.0))
     assert len(figure.legends) == 1
     assert [ax.axison for ax in figure.axes] == [True, True, True, False]
     plt.close("all")

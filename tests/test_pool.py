@@ -5,7 +5,7 @@ import pandas as pd
 import pools
 import pytest
 
-from llmsel.errors import InputError
+from llmsel._base.errors import InputError
 from llmsel.pool import MISSING, Pool, read_text
 
 

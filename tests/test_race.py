@@ -8,16 +8,17 @@ import pytest
 from pools import hostile, simulated
 from race_literal import certified
 
-from llmsel import contest, rules
-from llmsel.calls import stratified
-from llmsel.contest import compete, complete
-from llmsel.errors import InputError
-from llmsel.experiment import draw_orders
-from llmsel.hostile import hostile_pools
+from llmsel import elimination
+from llmsel._base.errors import InputError
+from llmsel.benchmarks.hostile_ import hostile_pools
+from llmsel.elimination import Certified, Heuristic
 from llmsel.lockstep import Budget, Lockstep, Racing
 from llmsel.pool import MISSING
 from llmsel.race import Race
-from llmsel.rules import Certified, Heuristic
+from llmsel.studies import by_call
+from llmsel.studies.by_call import compete, complete
+from llmsel.studies.by_query import draw_orders
+from llmsel.studies.methods.desk import stratified
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "race.json").read_text())["cases"]
 RULES = [Certified(), Heuristic()]
@@ -41,7 +42,7 @@ def race_rows(rows, baseline, rule, **options):
 
 @pytest.mark.parametrize("case", GOLDEN, ids=lambda c: c["name"])
 def test_golden(case):
-    rule = getattr(rules, case["rule"])(**case.get("parameters", {}))
+    rule = getattr(elimination, case["rule"])(**case.get("parameters", {}))
     options = {"delta": case["delta"]} if "delta" in case else {}
     race, calls = race_rows(case["outcomes"], case["baseline"], rule, **options)
     assert np.flatnonzero(race.winners[0]).tolist() == case["winners"]
@@ -170,7 +171,7 @@ def test_budgets():
 
 def test_missing_cells_are_left_out_of_their_pairs_only():
     pool = dict(hostile())["missing outcomes"]
-    now = rules.Standing(1, 6, pool.baseline_index, pool.n_queries)
+    now = elimination.Standing(1, 6, pool.baseline_index, pool.n_queries)
     for row in pool.outcomes:
         now.add(row[None])
     r = np.where(pool.outcomes == MISSING, np.nan, pool.outcomes / 2)
@@ -342,7 +343,7 @@ def test_contest_errors_and_tables():
     curve = result.curve()
     assert set(curve.columns) >= {"benchmark", "method", "calls", "share", "value", "low", "high"}
     assert (curve["benchmark"] == "simulated (simulated)").all()
-    assert len(curve) == 2 * len(contest.SHARES)
+    assert len(curve) == 2 * len(by_call.SHARES)
     paired = result.paired("a", "b")
     difference = curve[curve.method == "a"].value.values - curve[curve.method == "b"].value.values
     assert np.allclose(paired["difference"], difference)

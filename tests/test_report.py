@@ -6,12 +6,12 @@ from html.parser import HTMLParser
 import pools
 import pytest
 
-from llmsel.annotation_log import AnnotationLog
-from llmsel.errors import InputError
-from llmsel.judges import ProgramJudge, race
+from llmsel._base.errors import InputError
+from llmsel.judging.judges import ProgramJudge, race
+from llmsel.judging.log import AnnotationLog
 from llmsel.pool import MISSING
 from llmsel.race import Race
-from llmsel.report import write_report
+from llmsel.reporting.page import write_report
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 

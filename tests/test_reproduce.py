@@ -10,9 +10,9 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from llmsel import reproduce
-from llmsel.errors import InputError
-from llmsel.reproduce import Run
+from llmsel._base.errors import InputError
+from llmsel.studies import reproduce
+from llmsel.studies.reproduce import Run
 
 
 @pytest.fixture

@@ -6,15 +6,15 @@ import numpy as np
 import pools
 import pytest
 
-from llmsel import experiment
-from llmsel.annotation_log import AnnotationLog
-from llmsel.annotations import read_log, replay
-from llmsel.errors import InputError
+from llmsel._base.errors import InputError
+from llmsel.elimination import Certified, Heuristic
+from llmsel.judging.log import AnnotationLog
+from llmsel.judging.replay import read_log, replay
 from llmsel.race import Race
-from llmsel.report import report
-from llmsel.rules import Certified, Heuristic
+from llmsel.reporting.page import report
 from llmsel.session import Session
 from llmsel.strategies import STRATEGIES, LLMSelector
+from llmsel.studies import by_query
 
 
 def play(session, pool, steps):
@@ -29,7 +29,7 @@ def play(session, pool, steps):
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_a_session_asks_what_the_experiment_chooses(strategy):
     pool = pools.simulated(n=20, seed=2)
-    result = experiment.run(pool, [strategy], realizations=1, seed=7, jobs=1)
+    result = by_query.run(pool, [strategy], realizations=1, seed=7, jobs=1)
     asked = play(Session(pool, strategy, seed=7), pool, 20)
     assert asked == [pool.queries[i] for i in result.chosen[strategy][0]]
 

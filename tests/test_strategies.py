@@ -7,15 +7,16 @@ import pools
 import pytest
 from rouge_score import rouge_scorer
 
-from llmsel import experiment, similarity, strategies, weak
-from llmsel.errors import InputError
+from llmsel import similarity, strategies, weak_judges
+from llmsel._base.errors import InputError
 from llmsel.pool import MISSING, Pool
+from llmsel.studies import by_query
 
 POOL = pools.simulated(n=30, m=6, z=4, seed=61)
 
 
 def picks(strategy, pool, realizations=5, budget=None, seed=3):
-    result = experiment.run(
+    result = by_query.run(
         pool, [strategy], realizations=realizations, budget=budget, seed=seed, jobs=1
     )
     return next(iter(result.chosen.values()))
@@ -65,7 +66,7 @@ def test_a_strategy_says_what_it_lacks_and_is_left_out_by_default(name):
 
 @pytest.mark.parametrize("kind", ["token_f1", "rouge_l"])
 def test_similarity_equals_the_literal_measure(kind, monkeypatch):
-    tokens = [[weak.TOKEN.findall(text.lower()) for text in row] for row in POOL.responses]
+    tokens = [[weak_judges.TOKEN.findall(text.lower()) for text in row] for row in POOL.responses]
     measure = {"token_f1": literal.token_f1, "rouge_l": literal.rouge_l}[kind]
     alike = similarity.similarity(POOL, kind)
     for i in range(POOL.n_queries):
@@ -94,7 +95,7 @@ def test_select_llm_refuses_a_temperature_of_zero():
 
 
 def test_random_takes_the_seeded_order():
-    result = experiment.run(POOL, ["Random"], realizations=4, jobs=1)
+    result = by_query.run(POOL, ["Random"], realizations=4, jobs=1)
     np.testing.assert_array_equal(result.chosen["Random"], result.orders)
 
 
@@ -122,7 +123,7 @@ def test_true_ties_are_broken_by_the_order_whatever_the_rounding():
     rank = np.array([[2, 3, 0, 1]], dtype=np.int32)
     assert strategies.pick(scores, rank) == [3]
     assert strategies.pick(-scores, rank) == [2]
-    rank[0, 3] = experiment.CLOSED
+    rank[0, 3] = by_query.CLOSED
     assert strategies.pick(scores, rank) == [0]
 
 

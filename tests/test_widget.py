@@ -5,12 +5,12 @@ import html
 import pytest
 
 import llmsel
-from llmsel.annotation_log import AnnotationLog
-from llmsel.annotations import replay
-from llmsel.errors import InputError
-from llmsel.judges import certificate
+from llmsel._base.errors import InputError
+from llmsel.judging.judges import certificate
+from llmsel.judging.log import AnnotationLog
+from llmsel.judging.person import BUTTONS, AnnotationView
+from llmsel.judging.replay import replay
 from llmsel.pool import MISSING, Pool
-from llmsel.widget import BUTTONS, AnnotationView
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)> & 'quoted'"
 

@@ -14,7 +14,7 @@ import urllib.request
 import nbformat
 import pytest
 
-from llmsel.annotations import read_log
+from llmsel.judging.replay import read_log
 from llmsel.pool import Pool
 
 websocket = pytest.importorskip("websocket", reason="browser test: pip install websocket-client")
