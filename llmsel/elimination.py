@@ -107,9 +107,8 @@ class Standing:
     def against(self, l: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # noqa: E741
         """Compare one model per realization with all on the queries judged for both.
 
-        Returns
-        -------
-        Number of such queries, mean and variance of ``r_l - r_j``: each shape ``(R, M)``.
+        Returns:
+            Number of such queries, mean and variance of ``r_l - r_j``: each shape ``(R, M)``.
         """
         every = np.arange(len(l))
         square = np.einsum("rjj->rj", self.products).astype(float)
@@ -167,18 +166,16 @@ class Heuristic(Rule):
     After ``m`` queries with both outcomes, for leader l: ``d = mean(r_l - r_j)``,
     ``v = (m var(r_l - r_j) + floor) / (m + 1)``, ``se = sqrt(v / m (1 - seen / P))``; drop j when
     ``d > z se``; stop within delta when ``max_j(z se - d) <= delta``. Looked at after every
-    query, this promises no error rate: on the pools of `llmsel.benchmarks.hostile_` it loses the best in up to
-    16 % of races.
+    query, this promises no error rate: `notebooks/race-validity.ipynb` shows how often it loses the
+    best on hostile pools.
 
-    Parameters
-    ----------
-    z: standard errors.
-    t0: common queries before anything is dropped.
-    floor: prior variance (squared win rate), worth one query.
+    Args:
+        z: standard errors.
+        t0: common queries before anything is dropped.
+        floor: prior variance (squared win rate), worth one query.
 
-    Raises
-    ------
-    InputError: a parameter out of range.
+    Raises:
+        InputError: a parameter out of range.
     """
 
     z: float = 3.0
@@ -265,14 +262,12 @@ class Certified(Rule):
     Source: the bets of Waudby-Smith and Ramdas, "Estimating means of bounded random variables by
     betting" (2023), without replacement (2020); the claims are this project's.
 
-    Parameters
-    ----------
-    alpha: probability of losing the best model, in (0, 1).
-    share: part of the live models that plays the opponents, in (0, 1].
+    Args:
+        alpha: probability of losing the best model, in (0, 1).
+        share: part of the live models that plays the opponents, in (0, 1].
 
-    Raises
-    ------
-    InputError: a parameter out of range.
+    Raises:
+        InputError: a parameter out of range.
     """
 
     alpha: float = 0.05
@@ -384,9 +379,8 @@ def kelly(
 def rule_settings(rule: Rule) -> dict[str, Any]:
     """Write a rule as JSON can hold it: its name and parameters.
 
-    Raises
-    ------
-    InputError: a rule that is no dataclass.
+    Raises:
+        InputError: a rule that is no dataclass.
     """
     if not dataclasses.is_dataclass(rule):
         raise InputError(f"the rule {rule!r} is no dataclass; its parameters are not known.")
@@ -396,9 +390,8 @@ def rule_settings(rule: Rule) -> dict[str, Any]:
 def rule_of(settings: Mapping[str, Any]) -> Rule:
     """Make the rule that `rule_settings` wrote.
 
-    Raises
-    ------
-    InputError: a rule that llmsel does not know.
+    Raises:
+        InputError: a rule that llmsel does not know.
     """
     rules: dict[str, type[Certified] | type[Heuristic]] = {
         "Certified": Certified,

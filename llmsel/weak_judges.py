@@ -34,19 +34,17 @@ def add_votes(
 ) -> Pool:
     """Return the pool with the votes of one k-gram judge per order.
 
-    Parameters
-    ----------
-    pool: must hold responses.
-    orders: the k of each judge, in the order of the votes' last axis.
-    variant: how a token is scored. ``mean_probability`` (default): maximum-likelihood
-        conditional probability; ``mean_log_probability``: its logarithm; ``add_one``:
-        Laplace-smoothed probability.
-    cache: keep the scores in `cache_dir`, keyed by a hash of all that goes in; they serve
-        every baseline.
+    Args:
+        pool: must hold responses.
+        orders: the k of each judge, in the order of the votes' last axis.
+        variant: how a token is scored. ``mean_probability`` (default): maximum-likelihood
+            conditional probability; ``mean_log_probability``: its logarithm; ``add_one``:
+            Laplace-smoothed probability.
+        cache: keep the scores in `cache_dir`, keyed by a hash of all that goes in; they serve
+            every baseline.
 
-    Raises
-    ------
-    InputError: no responses, an unknown variant, or an order below 1.
+    Raises:
+        InputError: no responses, an unknown variant, or an order below 1.
     """
     orders = tuple(orders)
     if variant not in VARIANTS:
@@ -85,14 +83,12 @@ def _scores(responses: np.ndarray, orders: tuple[int, ...], variant: str) -> np.
 def compare_with_baseline(scores: np.ndarray, baseline: int) -> np.ndarray:
     """Turn scores into votes: the sign of a model's score minus the baseline's.
 
-    Parameters
-    ----------
-    scores: float, shape ``(n, M)`` or ``(n, M, z)``; higher is better, ``-inf`` is worst.
-    baseline: column of the baseline.
+    Args:
+        scores: float, shape ``(n, M)`` or ``(n, M, z)``; higher is better, ``-inf`` is worst.
+        baseline: column of the baseline.
 
-    Returns
-    -------
-    int8 votes in {-1, 0, 1} of the same shape; two ``-inf`` are a draw.
+    Returns:
+        int8 votes in {-1, 0, 1} of the same shape; two ``-inf`` are a draw.
     """
     scores = np.round(scores, DIGITS)
     reference = scores[:, baseline : baseline + 1]
@@ -107,16 +103,14 @@ def kgram_scores(
     The probability of a token is ``count(k-gram) / count(its first k-1 tokens)``; before a
     text's first token stands a padding symbol, so every token has a context of k-1 symbols.
 
-    Parameters
-    ----------
-    texts: ``N`` texts; tokens are lower-cased words and single punctuation marks.
-    max_order: models of orders 1..max_order are counted.
-    variant: see `add_votes`.
+    Args:
+        texts: ``N`` texts; tokens are lower-cased words and single punctuation marks.
+        max_order: models of orders 1..max_order are counted.
+        variant: see `add_votes`.
 
-    Returns
-    -------
-    float64, shape ``(max_order, N)``: mean over the text's tokens; ``-inf`` where a text has
-    no token.
+    Returns:
+        float64, shape ``(max_order, N)``: mean over the text's tokens; ``-inf`` where a text has
+        no token.
     """
     tokens, lengths = tokenize(texts)
     result = np.full((max_order, len(texts)), -np.inf)
@@ -146,10 +140,9 @@ def kgram_scores(
 def tokenize(texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Split texts into tokens: lower-cased words and single punctuation marks.
 
-    Returns
-    -------
-    tokens: int64, shape ``(T,)``: token ids of all texts on end.
-    lengths: int64, shape ``(N,)``: number of tokens of each text.
+    Returns:
+        tokens: int64, shape ``(T,)``: token ids of all texts on end.
+        lengths: int64, shape ``(N,)``: number of tokens of each text.
     """
     ids: dict[str, int] = {}
     parts = []

@@ -13,11 +13,10 @@ class InputError(ValueError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
     """Build the error for a name that does not exist, with the nearest name that does.
 
-    Parameters
-    ----------
-    kind: what the name stands for, e.g. ``"model"``.
-    name: the name that was not found.
-    known: all names that would have been right.
+    Args:
+        kind: what the name stands for, e.g. ``"model"``.
+        name: the name that was not found.
+        known: all names that would have been right.
     """
     names = list(known)
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.4)

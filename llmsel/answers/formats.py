@@ -18,9 +18,8 @@ from typing import Any
 import pandas as pd
 
 from llmsel._base.errors import InputError
+from llmsel._base.files import json_lines, read_text
 from llmsel.answers import inspect_log
-from llmsel.benchmarks.assemble import json_lines
-from llmsel.pool import read_text
 
 FAILED = "$ERROR$"  # FastChat and Arena-Hard store this as the answer of a model that failed
 

@@ -15,9 +15,8 @@ from typing import Any
 from tqdm import tqdm
 
 from llmsel._base.errors import InputError, unknown
+from llmsel._base.files import json_lines, read_text
 from llmsel.answers.server import Endpoint, Prices, ServerError, estimate_tokens
-from llmsel.benchmarks.assemble import json_lines
-from llmsel.pool import read_text
 
 SETTINGS = {"name", "model", "base_url", "key", "system", "timeout", "prices", "parameters"}
 
@@ -26,13 +25,11 @@ SETTINGS = {"name", "model", "base_url", "key", "system", "timeout", "prices", "
 class Model:
     """One ``[[model]]`` of models.toml.
 
-    Parameters
-    ----------
-    name: in the file of answers.
-    model: its name on the server; ``name`` if left out.
-    endpoint: the server: ``base_url``, ``key`` (an environment variable), ``timeout``, ``prices``.
-    system: instruction ahead of every query, or None.
-    parameters: sent with every request, e.g. ``temperature``, ``max_tokens``, ``seed``.
+    Args:
+        name: in the file of answers. model: its name on the server; ``name`` if left out. endpoint:
+            the server: ``base_url``, ``key`` (an environment variable), ``timeout``, ``prices``.
+        system: instruction ahead of every query, or None.
+        parameters: sent with every request, e.g. ``temperature``, ``max_tokens``, ``seed``.
     """
 
     name: str
@@ -51,15 +48,14 @@ class Model:
 class Plan:
     """What is still to be asked.
 
-    Parameters
-    ----------
-    models, queries: what was read.
-    todo: pairs (model, query) without an answer yet.
-    answered: how many pairs have one.
-    tokens_in: estimate, see `llmsel.answers.server.estimate_tokens`.
-    tokens_out: upper bound where a model gives ``max_tokens``, else 500 a call.
-    cost: of both, for the models with prices.
-    unpriced: names of the models without.
+    Args:
+        models, queries: what was read.
+        todo: pairs (model, query) without an answer yet.
+        answered: how many pairs have one.
+        tokens_in: estimate, see `llmsel.answers.server.estimate_tokens`.
+        tokens_out: upper bound where a model gives ``max_tokens``, else 500 a call.
+        cost: of both, for the models with prices.
+        unpriced: names of the models without.
     """
 
     models: tuple[Model, ...]
@@ -87,9 +83,8 @@ class Plan:
 def read_models(path: str | Path) -> tuple[Model, ...]:
     """Read models.toml: one ``[[model]]`` per model.
 
-    Raises
-    ------
-    InputError: no such file, no TOML, no model, an unknown setting, or a name given twice.
+    Raises:
+        InputError: no such file, no TOML, no model, an unknown setting, or a name given twice.
     """
     try:
         tables = tomllib.loads(read_text(path)).get("model", [])
@@ -138,15 +133,13 @@ def read_models(path: str | Path) -> tuple[Model, ...]:
 def plan(models: str | Path, queries: str | Path, output: str | Path) -> Plan:
     """Read what is asked for and what is answered already; nothing is sent.
 
-    Parameters
-    ----------
-    models: models.toml, see `Model`.
-    queries: JSON Lines with ``query_id``, ``query`` and optionally ``category``.
-    output: JSON Lines of answers; continued if it exists. A torn last line is cut off.
+    Args:
+        models: models.toml, see `Model`.
+        queries: JSON Lines with ``query_id``, ``query`` and optionally ``category``.
+        output: JSON Lines of answers; continued if it exists. A torn last line is cut off.
 
-    Raises
-    ------
-    InputError: files that are absent or not as they should be.
+    Raises:
+        InputError: files that are absent or not as they should be.
     """
     asked = read_models(models)
     rows = json_lines(Path(queries))
@@ -201,22 +194,19 @@ def run(
 ) -> dict[str, str]:
     """Ask what is missing and append every answer as it arrives.
 
-    Parameters
-    ----------
-    todo: from `plan`, with the same output.
-    output: JSON Lines: model, query_id, query, response, finish, and category where given.
-    workers: requests at a time, over all models.
-    progress: show a bar on stderr.
-    give_up: failures in a row of one model after which it is asked no more.
+    Args:
+        todo: from `plan`, with the same output.
+        output: JSON Lines: model, query_id, query, response, finish, and category where given.
+        workers: requests at a time, over all models.
+        progress: show a bar on stderr.
+        give_up: failures in a row of one model after which it is asked no more.
 
-    Returns
-    -------
-    "model / query id" -> the error, for every pair that failed or was given up. Failures are not
-    stored: run it again to ask only for them.
+    Returns:
+        "model / query id" -> the error, for every pair that failed or was given up. Failures are
+        not stored: run it again to ask only for them.
 
-    Raises
-    ------
-    InputError: fewer than one worker, or no key for a server that needs one.
+    Raises:
+        InputError: fewer than one worker, or no key for a server that needs one.
     """
     if workers < 1:
         raise InputError(f"workers={workers}; give at least 1.")

@@ -17,13 +17,11 @@ ZSTANDARD = 93  # method number in a zip file
 def unpack(path: Path) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
     """Read an ``.eval`` file, whole or of an evaluation that was stopped.
 
-    Returns
-    -------
-    The header, and every sample with the place it was found, sorted by id.
+    Returns:
+        The header, and every sample with the place it was found, sorted by id.
 
-    Raises
-    ------
-    InputError: not a whole Inspect log, or no zstandard to read it.
+    Raises:
+        InputError: not a whole Inspect log, or no zstandard to read it.
     """
     try:
         with zipfile.ZipFile(path) as log:

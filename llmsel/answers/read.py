@@ -22,22 +22,19 @@ def read_answers(
 ) -> pd.DataFrame:
     """Read models' answers.
 
-    Parameters
-    ----------
-    source: a file, a folder, several of them, a mapping model -> file or folder (where the files
-        do not name their model, or to rename it), or a long table.
-    format: one of `FORMATS`; None detects it file by file.
+    Args:
+        source: a file, a folder, several of them, a mapping model -> file or folder (where the
+            files do not name their model, or to rename it), or a long table.
+        format: one of `FORMATS`; None detects it file by file.
 
-    Returns
-    -------
-    Columns ``model``, ``query_id``, ``query``, ``response`` and, where known, ``category``; one
-    row per response, in the order of the files. ``Pool.from_frame(frame, baseline)`` takes it.
+    Returns:
+        Columns ``model``, ``query_id``, ``query``, ``response`` and, where known, ``category``; one
+        row per response, in the order of the files. ``Pool.from_frame(frame, baseline)`` takes it.
 
-    Raises
-    ------
-    InputError: a file that is absent, of no known format or not as its format says (names file
-        and line), a model that answers one query twice (the same answer in two files is one), or
-        two texts under one query id.
+    Raises:
+        InputError: a file that is absent, of no known format or not as its format says (names file
+            and line), a model that answers one query twice (the same answer in two files is one),
+            or two texts under one query id.
     """
     if format is not None and format not in FORMATS:
         raise unknown("format", format, FORMATS)

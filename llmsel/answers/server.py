@@ -51,15 +51,14 @@ class Reply:
 class Endpoint:
     """An OpenAI-compatible server.
 
-    Parameters
-    ----------
-    base_url: e.g. ``http://localhost:8080/v1``; None is OpenAI's own.
-    key: name of the environment variable that holds the key; never the key itself. A server on
-        this machine needs none.
-    timeout: of one request, in seconds.
-    tries: of one request, with growing pauses: after 408, 409, 429, 5xx, timeouts, broken
-        connections and replies that are no JSON.
-    prices: None if it costs nothing.
+    Args:
+        base_url: e.g. ``http://localhost:8080/v1``; None is OpenAI's own.
+        key: name of the environment variable that holds the key; never the key itself. A server on
+            this machine needs none.
+        timeout: of one request, in seconds.
+        tries: of one request, with growing pauses: after 408, 409, 429, 5xx, timeouts, broken
+            connections and replies that are no JSON.
+        prices: None if it costs nothing.
     """
 
     def __init__(
@@ -93,10 +92,9 @@ class Endpoint:
     ) -> Reply:
         """Send one chat and return the answer.
 
-        Raises
-        ------
-        ServerError: no answer after all tries, or a request that the server refuses.
-        InputError: no key in the environment for a server that needs one.
+        Raises:
+            ServerError: no answer after all tries, or a request that the server refuses.
+            InputError: no key in the environment for a server that needs one.
         """
         client = self._connect()
         try:

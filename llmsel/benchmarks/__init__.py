@@ -9,8 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from llmsel._base.errors import InputError, unknown
 from llmsel.benchmarks import (
     alpacaeval,
@@ -23,7 +21,7 @@ from llmsel.benchmarks import (
 )
 from llmsel.benchmarks.assemble import cached
 from llmsel.benchmarks.fetch import fetch_all, is_here, registry, state
-from llmsel.pool import MISSING, Pool
+from llmsel.pool import Pool
 from llmsel.weak_judges import add_votes
 
 
@@ -91,15 +89,14 @@ def load(name: str, votes: bool = True, **options: Any) -> Pool:
 
     A benchmark made of published files is kept in the cache once it is read.
 
-    Parameters
-    ----------
-    name: one of `names`.
-    votes: add the votes of the k-gram judges where the benchmark brings responses and no votes.
-    options: passed to the benchmark's own loader, such as ``baseline`` or ``seed``.
+    Args:
+        name: one of `names`.
+        votes: add the votes of the k-gram judges where the benchmark brings responses and no votes.
+        options: passed to the benchmark's own loader, such as ``baseline`` or ``seed``.
 
-    Raises
-    ------
-    InputError: an unknown name (the nearest is suggested) or option, or files that cannot be had.
+    Raises:
+        InputError: an unknown name (the nearest is suggested) or option, or files that cannot be
+            had.
     """
     benchmark = _find(name)
 
@@ -143,66 +140,13 @@ def fetch_files(name: str) -> list[Path]:
 def verify(name: str) -> dict[str, list[str]]:
     """Check the hashes of a benchmark's files that are here; nothing is fetched.
 
-    Returns
-    -------
-    The files by state: ``verified``, ``damaged``, ``absent``.
+    Returns:
+        The files by state: ``verified``, ``damaged``, ``absent``.
     """
     found: dict[str, list[str]] = {"verified": [], "damaged": [], "absent": []}
     for file in _find(name).files():
         found[state(file)].append(file)
     return found
-
-
-def facts(name: str, **options: Any) -> dict[str, Any]:
-    """Return the data card's content: size, judged cells, draws, win rates, oddities."""
-    pool = load(name, **options)
-    outcomes = np.delete(pool.need("outcomes"), pool.baseline_index, axis=1)
-    judged = outcomes[outcomes != MISSING]
-    rates = sorted(zip(pool.win_rates().tolist(), pool.models, strict=True), reverse=True)
-    return {
-        "name": name,
-        "about": _find(name).about,
-        "simulated": pool.simulated,
-        "queries": pool.n_queries,
-        "candidates": len(pool.candidates),
-        "baseline": pool.baseline,
-        "cells": outcomes.size,
-        "missing": outcomes.size - judged.size,
-        "wins": float((judged == 1).mean()),
-        "draws": float((judged == 0).mean()),
-        "losses": float((judged == -1).mean()),
-        "win_rates": {model: rate for rate, model in rates},
-        "notes": dict(pool.notes),
-        "sha256": pool.content_hash,
-    }
-
-
-def card(name: str, **options: Any) -> str:
-    """Describe a benchmark from its data (see `facts`) as text."""
-    has = facts(name, **options)
-    rates = [f"{model} {rate:.1%}" for model, rate in has["win_rates"].items()]
-    return "\n".join(
-        [
-            f"{name}: {has['about']}",
-            *(["SIMULATED: no real data in it"] if has["simulated"] else []),
-            f"queries {has['queries']}, candidates {has['candidates']}, baseline {has['baseline']}",
-            f"judged cells {has['cells'] - has['missing']} of {has['cells']}, "
-            f"missing {has['missing']}",
-            f"wins {has['wins']:.1%}, draws {has['draws']:.1%}, losses {has['losses']:.1%}",
-            "best:  " + ", ".join(rates[:3]),
-            "worst: " + ", ".join(rates[-3:]),
-            *(f"{key}: {_plain(value)}" for key, value in has["notes"].items()),
-            f"content sha256 {has['sha256']}",
-        ]
-    )
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{key}: {each}" for key, each in value.items()) or "none"
-    if isinstance(value, list):
-        return "; ".join(" = ".join(pair) for pair in value)
-    return str(value)
 
 
 def _find(name: str) -> Benchmark:

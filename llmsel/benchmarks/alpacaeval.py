@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from llmsel._base.errors import InputError
+from llmsel._base.files import read_text
 from llmsel.benchmarks.assemble import join, note_duplicates
 from llmsel.benchmarks.fetch import fetch_all, files
-from llmsel.pool import MISSING, Pool, read_text
+from llmsel.pool import MISSING, Pool
 
 COMMIT = "tatsu-lab/alpaca_eval/cd543a149df89434d8a54582c0151c0b945c3d20"
 BASELINE = "text_davinci_003"
@@ -33,9 +34,8 @@ def needed() -> list[str]:
 def outcome(preference: float | None, baseline_first: bool) -> int:
     """Turn a preference into the outcome of the model that is not the baseline.
 
-    Raises
-    ------
-    InputError: a value outside [1, 2] that is neither 0 nor null.
+    Raises:
+        InputError: a value outside [1, 2] that is neither 0 nor null.
     """
     if preference is None:
         return MISSING
@@ -50,13 +50,11 @@ def outcome(preference: float | None, baseline_first: bool) -> int:
 def load(drop_duplicates: bool = False) -> Pool:
     """Read all results folders of the pinned commit.
 
-    Parameters
-    ----------
-    drop_duplicates: leave out a candidate that repeats another's responses and outcomes.
+    Args:
+        drop_duplicates: leave out a candidate that repeats another's responses and outcomes.
 
-    Raises
-    ------
-    InputError: a damaged file, or files whose queries do not fit together.
+    Raises:
+        InputError: a damaged file, or files whose queries do not fit together.
     """
     paths = fetch_all(needed(), "alpacaeval")
     records = {

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from llmsel._base.errors import InputError
-from llmsel.benchmarks.assemble import join, json_lines, note_duplicates
+from llmsel._base.files import json_lines
+from llmsel.benchmarks.assemble import join, note_duplicates
 from llmsel.benchmarks.fetch import fetch, fetch_all, files
 from llmsel.pool import MISSING, Pool
 
@@ -40,13 +41,11 @@ def needed() -> list[str]:
 def load(drop_duplicates: bool = False) -> Pool:
     """Read answers and battles of the three runs.
 
-    Parameters
-    ----------
-    drop_duplicates: leave out a candidate that repeats another's responses and outcomes.
+    Args:
+        drop_duplicates: leave out a candidate that repeats another's responses and outcomes.
 
-    Raises
-    ------
-    InputError: files that cannot be had, or do not fit together.
+    Raises:
+        InputError: files that cannot be had, or do not fit together.
     """
     fetch_all(needed(), "arena-hard")
     queries = json_lines(fetch(f"{REPOSITORY}/{COMMITS[0]}/data/arena-hard-v0.1/question.jsonl"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gzip
 import hashlib
 import json
 import os
@@ -19,32 +18,10 @@ import numpy as np
 from llmsel import weak_judges
 from llmsel._base.errors import InputError
 from llmsel._base.files import cache_dir
-from llmsel.pool import Pool, read_text
+from llmsel.pool import Pool
 
 EQUAL = 1e-9  # grades closer than this are a draw
 DUPLICATES = "exact duplicates"  # the note that holds them
-
-
-def json_lines(path: Path) -> list[dict[str, Any]]:
-    """Read one JSON object a line from a UTF-8 file, packed if it is named ``.gz``.
-
-    Raises
-    ------
-    InputError: no such file, not UTF-8, or a line that is not a JSON object (names file and line).
-    """
-    packed = path.suffix == ".gz"
-    text = gzip.decompress(path.read_bytes()).decode("utf-8") if packed else read_text(path)
-    rows = []
-    for number, line in enumerate(text.split("\n"), 1):  # splitlines would cut inside a string
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise InputError(f"'{path}', line {number}, is not JSON: {error}.") from error
-            if not isinstance(row, dict):
-                raise InputError(f"'{path}', line {number}, is not a JSON object.")
-            rows.append(row)
-    return rows
 
 
 def join(
@@ -55,19 +32,16 @@ def join(
 ) -> np.ndarray:
     """Lay what each model holds per query out in the order of the queries.
 
-    Parameters
-    ----------
-    benchmark, source: named in the error; ``source`` is where the queries come from.
-    queries: the keys of the ``n`` queries.
-    answers: model -> pairs of a query's key and the value of that cell, for ``M`` models.
+    Args:
+        benchmark, source: named in the error; ``source`` is where the queries come from.
+        queries: the keys of the ``n`` queries.
+        answers: model -> pairs of a query's key and the value of that cell, for ``M`` models.
 
-    Returns
-    -------
-    object, shape ``(n, M)``.
+    Returns:
+        object, shape ``(n, M)``.
 
-    Raises
-    ------
-    InputError: a model that does not hold every query exactly once.
+    Raises:
+        InputError: a model that does not hold every query exactly once.
     """
     table = np.empty((len(queries), len(answers)), dtype=object)
     for j, (model, pairs) in enumerate(answers.items()):
@@ -88,14 +62,12 @@ def join(
 def outcomes_of_grades(grades: np.ndarray, baseline: int) -> np.ndarray:
     """Compare grades, higher is better, with the baseline's; equal grades are a draw.
 
-    Parameters
-    ----------
-    grades: float, shape ``(n, M)``.
-    baseline: column of the baseline.
+    Args:
+        grades: float, shape ``(n, M)``.
+        baseline: column of the baseline.
 
-    Returns
-    -------
-    int8, shape ``(n, M)``, in {-1, 0, 1}.
+    Returns:
+        int8, shape ``(n, M)``, in {-1, 0, 1}.
     """
     difference = grades - grades[:, [baseline]]
     return np.where(np.abs(difference) < EQUAL, 0, np.sign(difference)).astype(np.int8)

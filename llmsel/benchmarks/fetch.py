@@ -25,8 +25,7 @@ import requests
 from tqdm import tqdm
 
 from llmsel._base.errors import InputError
-from llmsel._base.files import ROOT, cache_dir
-from llmsel.pool import read_text
+from llmsel._base.files import ROOT, cache_dir, read_text
 
 SOURCE = "https://raw.githubusercontent.com/"
 WAITS = (0.5, 2.0)  # seconds before the second and the third attempt
@@ -74,10 +73,9 @@ def fetch(file: str) -> Path:
     A folder as the mirror is read in place. A transient failure (no answer in time, a lost
     connection, a server error, a damaged body) is tried again twice.
 
-    Raises
-    ------
-    InputError: not in the registry or the mirror, another hash than pinned (names file, expected
-        and found), refused by the server, or no whole answer from the network.
+    Raises:
+        InputError: not in the registry or the mirror, another hash than pinned (names file,
+            expected and found), refused by the server, or no whole answer from the network.
     """
     if file not in registry():
         raise InputError(f"'{file}' has no pinned hash; add it to llmsel/benchmarks/registry.txt.")

@@ -11,8 +11,8 @@ from __future__ import annotations
 import pandas as pd
 
 from llmsel._base.errors import unknown
-from llmsel._base.files import ROOT
-from llmsel.benchmarks.assemble import join, json_lines, outcomes_of_grades
+from llmsel._base.files import ROOT, json_lines
+from llmsel.benchmarks.assemble import join, outcomes_of_grades
 from llmsel.benchmarks.fetch import fetch, fetch_all
 from llmsel.pool import Pool
 
@@ -33,13 +33,11 @@ def needed() -> list[str]:
 def load(baseline: str = BASELINE) -> Pool:
     """Read verdicts, tasks and programs.
 
-    Parameters
-    ----------
-    baseline: any of the models: all are tested.
+    Args:
+        baseline: any of the models: all are tested.
 
-    Raises
-    ------
-    InputError: files that cannot be had or do not fit together, or an unknown baseline.
+    Raises:
+        InputError: files that cannot be had or do not fit together, or an unknown baseline.
     """
     fetch_all(needed(), "humaneval")
     verdicts = pd.read_csv(FILES[0], index_col=0)

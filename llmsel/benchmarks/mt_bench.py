@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from llmsel._base.errors import unknown
-from llmsel.benchmarks.assemble import join, json_lines
+from llmsel._base.files import json_lines
+from llmsel.benchmarks.assemble import join
 from llmsel.benchmarks.fetch import fetch, fetch_all, files
 from llmsel.pool import MISSING, Pool
 
@@ -31,13 +32,11 @@ def needed() -> list[str]:
 def load(baseline: str = BASELINE) -> Pool:
     """Read answers and votes.
 
-    Parameters
-    ----------
-    baseline: any of the six models: all pairs are judged.
+    Args:
+        baseline: any of the six models: all pairs are judged.
 
-    Raises
-    ------
-    InputError: files that cannot be had or do not fit together, or an unknown baseline.
+    Raises:
+        InputError: files that cannot be had or do not fit together, or an unknown baseline.
     """
     fetch_all(needed(), "mt-bench")
     queries = json_lines(fetch(f"{TEXTS}/question.jsonl"))

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from llmsel._base.errors import InputError
+from llmsel._base.files import read_text
 from llmsel.benchmarks.fetch import fetch
-from llmsel.pool import Pool, read_text
+from llmsel.pool import Pool
 
 COMMIT = "RobustML-Lab/llm-selector/15faa47dab102d7a92124b13c1838b55524fc2bf"
 FOLDERS = {
@@ -46,9 +47,8 @@ def needed(name: str) -> list[str]:
 def load(name: str) -> Pool:
     """Read one of the paper's matrices.
 
-    Raises
-    ------
-    InputError: files that cannot be had or are not of the published format.
+    Raises:
+        InputError: files that cannot be had or are not of the published format.
     """
     judge, weak = (_read(fetch(file)) for file in needed(name))
     return assemble(f"official:{name}", judge, weak)
@@ -69,10 +69,9 @@ def assemble(
 ) -> Pool:
     """Build the pool from the contents of the two files.
 
-    Raises
-    ------
-    InputError: not exactly one baseline, other models in the two files, lists of other lengths,
-        not ten weak values, or a value that is no number.
+    Raises:
+        InputError: not exactly one baseline, other models in the two files, lists of other lengths,
+            not ten weak values, or a value that is no number.
     """
     baselines = [model for model, row in judge.items() if row is None]
     if len(baselines) != 1:

@@ -41,10 +41,9 @@ def load(
 ) -> Pool:
     """Simulate the stand-in of one of the paper's benchmarks (see `simulate`).
 
-    Parameters
-    ----------
-    name: the benchmark whose shape is taken, without ``twin:``.
-    candidates, queries: another size than the benchmark's.
+    Args:
+        name: the benchmark whose shape is taken, without ``twin:``.
+        candidates, queries: another size than the benchmark's.
     """
     n, m = SHAPES[name]
     return simulate(
@@ -70,24 +69,20 @@ def simulate(
 ) -> Pool:
     """Simulate a pool of any size by the module's model.
 
-    Parameters
-    ----------
-    n, m, z: number of queries, candidates and weak judges.
-    seed: the same seed gives the same pool, in memory or in a file.
-    agreement: share of votes that equal the outcome, within (0, 1).
-    draws: share of draws among the outcomes, within [0, 1).
-    path: write the votes to this ``.npy`` file block by block and map it into memory (read-only);
-        needed for pools whose votes, ``n * (m + 1) * z`` bytes, do not fit.
-    name: name of the pool.
+    Args:
+        n, m, z: number of queries, candidates and weak judges. seed: the same seed gives the same
+            pool, in memory or in a file. agreement: share of votes that equal the outcome, within
+            (0, 1). draws: share of draws among the outcomes, within [0, 1). path: write the votes
+            to this ``.npy`` file block by block and map it into memory (read-only); needed for
+            pools whose votes, ``n * (m + 1) * z`` bytes, do not fit.
+        name: name of the pool.
 
-    Returns
-    -------
-    A pool without responses, ``simulated=True``: ``m`` candidates in the order of their ability,
-    best first, and the baseline last.
+    Returns:
+        A pool without responses, ``simulated=True``: ``m`` candidates in the order of their
+        ability, best first, and the baseline last.
 
-    Raises
-    ------
-    InputError: a size below 1, or a share outside its range.
+    Raises:
+        InputError: a size below 1, or a share outside its range.
     """
     if min(n, m, z) < 1:
         raise InputError(f"a simulated pool needs sizes of at least 1; got {n} x {m} x {z}.")
@@ -131,7 +126,7 @@ def simulate(
         name=name,
         simulated=True,
         notes={
-            "source": "simulated by llmsel.benchmarks.simulated, an item-response model; no real data",
+            "source": "simulated by an item-response model; no real data",
             "licence": "none needed",
             "oracle": "simulated",
             "parameters": {"seed": seed, "agreement": agreement, "draws": draws, "judges": z},
@@ -158,3 +153,50 @@ def _guess(
     side = np.where(rng.random(truth.shape) < 0.5, 1, -1)
     wrong = np.where(truth == 0, side, np.where(rng.random(truth.shape) < draws, 0, -truth))
     return np.where(right, truth[:, :, None], wrong[:, :, None].astype(np.int8))
+
+
+def adversarial_pools(queries: int = 250, candidates: int = 15, seed: int = 0) -> dict[str, Pool]:
+    """Simulate pools that tempt a race into dropping the best model.
+
+    Meant to be raced as a whole (``pool_size = queries``), so that only the order is random.
+
+    Args:
+        queries, candidates: sizes, at least 20 and 3.
+        seed: of the simulation.
+
+    Returns:
+        Name -> pool, each marked as simulated. "all equal": every candidate wins by the same fair
+        coin; "near ties": two candidates a single query apart, far above the rest; "heavy draws":
+        95 % draws, close abilities; "drift": candidates that are strong early or late in file
+        order; "adversarial prefix": the best candidate loses the first quarter of the file and wins
+        after.
+    """
+    rng = np.random.default_rng(seed)
+    shape = (queries, candidates)
+
+    def win(chance: np.ndarray | float) -> np.ndarray:
+        return np.where(rng.random(shape) < chance, 1, -1)
+
+    tables = {"all equal": win(0.5)}
+    ties = win(np.where(np.arange(candidates) < 2, 0.8, 0.5))
+    ties[:, 1] = ties[rng.permutation(queries), 0]  # the same number of wins, elsewhere
+    ties[np.flatnonzero(ties[:, 1] == -1)[0], 1] = 1
+    tables["near ties"] = ties
+    tables["heavy draws"] = win(np.linspace(0.5, 0.6, candidates)) * (rng.random(shape) < 0.05)
+    place = np.linspace(-1, 1, queries)[:, None]
+    tables["drift"] = win(0.5 + 0.4 * place * np.where(np.arange(candidates) % 2, 1, -1))
+    prefix = win(np.where(np.arange(candidates) == 0, 1.0, 0.7))
+    prefix[: queries // 4, 0] = -1
+    tables["adversarial prefix"] = prefix
+    models = (*(f"candidate-{j}" for j in range(candidates)), "baseline")
+    return {
+        name: Pool(
+            tuple(f"q{i}" for i in range(queries)),
+            models,
+            "baseline",
+            outcomes=np.column_stack([table, np.zeros(queries)]).astype(np.int8),
+            name=name,
+            simulated=True,
+        )
+        for name, table in tables.items()
+    }

@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 
 from llmsel._base.errors import InputError, unknown
-from llmsel._base.files import ROOT
-from llmsel.benchmarks.assemble import join, json_lines, outcomes_of_grades
-from llmsel.pool import Pool, read_text
+from llmsel._base.files import ROOT, json_lines, read_text
+from llmsel.benchmarks.assemble import join, outcomes_of_grades
+from llmsel.pool import Pool
 
 FOLDER = ROOT / "data" / "smol"
 FILES = tuple(
@@ -21,14 +21,12 @@ FILES = tuple(
 def load(baseline: str | None = None, folder: Path = FOLDER) -> Pool:
     """Read the committed benchmark; an outcome is the sign of the difference in grade.
 
-    Parameters
-    ----------
-    baseline: any of the models, as all of them are graded; None takes the benchmark's own.
-    folder: where the four files are.
+    Args:
+        baseline: any of the models, as all of them are graded; None takes the benchmark's own.
+        folder: where the four files are.
 
-    Raises
-    ------
-    InputError: a missing file, an unknown baseline, or tables that do not fit together.
+    Raises:
+        InputError: a missing file, an unknown baseline, or tables that do not fit together.
     """
     settings = tomllib.loads(read_text(folder / "models.toml"))
     models = [model["name"] for model in settings["model"]]

@@ -13,9 +13,10 @@ import typer
 from llmsel import benchmarks
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import ROOT
+from llmsel.benchmarks import cards
 from llmsel.cli import session
 from llmsel.cli.options import AsJson, parameters
-from llmsel.studies import scores
+from llmsel.studies import efficiency, tables
 
 app = typer.Typer(
     help="Find the best LLM for your queries with as few judgements as possible.",
@@ -89,7 +90,7 @@ def data_card(name: Name, as_json: AsJson = False) -> None:
 
     Examples: llmsel data card smol; llmsel data card twin:bingo --json
     """
-    typer.echo(json.dumps(benchmarks.facts(name), indent=2) if as_json else benchmarks.card(name))
+    typer.echo(json.dumps(cards.facts(name), indent=2) if as_json else cards.card(name))
 
 
 @app.command("reproduce")
@@ -142,9 +143,9 @@ def reproduce_command(
     done = reproduce.execute_all(runs, workers, force, backend, address)
     for run in runs:
         if run.show is not None and not everything and not done.get(run.name):
-            table, _ = scores.read_table(ROOT / run.show)
+            table, _ = tables.read_table(ROOT / run.show)
             typer.echo(f"\n{run.name}: annotated queries needed\n")
-            typer.echo(scores.efficiency_view(table).T.to_string() + "\n")
+            typer.echo(efficiency.efficiency_view(table).T.to_string() + "\n")
         if done.get(run.name):
             typer.echo(f"failed     {run.name}: {done[run.name]}", err=True)
             continue

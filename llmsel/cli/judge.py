@@ -22,7 +22,8 @@ from llmsel.cli.options import (
     read_begun,
     read_pool,
 )
-from llmsel.judging.judges import Judge, ProgramJudge, annotate, bias, race
+from llmsel.judging.collect import annotate, bias, race
+from llmsel.judging.judges import Judge, ProgramJudge
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.replay import Annotation
 from llmsel.race import Certificate, Race

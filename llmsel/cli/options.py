@@ -32,9 +32,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 def read_pool(source: str, baseline: str | None) -> Pool:
     """Read a pool from a saved one, a benchmark's name, or a file or folder of answers.
 
-    Raises
-    ------
-    InputError: nothing of that name, or answers without a baseline.
+    Raises:
+        InputError: nothing of that name, or answers without a baseline.
     """
     if source.endswith(".npz"):
         return Pool.load(source)
@@ -68,16 +67,14 @@ def race_of(
 ) -> Race:
     """Make the race that the log holds, or a new one; what is given must agree with the log.
 
-    Parameters
-    ----------
-    held: what the log says, see `read_begun`.
-    name: of the log.
-    delta, alpha, seed, batch: None takes those of the log, or 0.01, 0.05, 0 and 4.
-    heuristic: True for the rule that gives no certificate.
+    Args:
+        held: what the log says, see `read_begun`.
+        name: of the log.
+        delta, alpha, seed, batch: None takes those of the log, or 0.01, 0.05, 0 and 4.
+        heuristic: True for the rule that gives no certificate.
 
-    Raises
-    ------
-    InputError: other settings than those of the log, or out of range.
+    Raises:
+        InputError: other settings than those of the log, or out of range.
     """
     if heuristic and alpha is not None:
         raise InputError("--heuristic promises no error rate: leave --alpha out.")
@@ -107,9 +104,8 @@ def facts(said: Answer | Certificate) -> dict[str, object]:
 def parameters(pairs: list[str] | None) -> dict[str, Any]:
     """Read ``name=value`` pairs; values are Python literals, or else text.
 
-    Raises
-    ------
-    InputError: a pair without ``=``.
+    Raises:
+        InputError: a pair without ``=``.
     """
     values = {}
     for pair in pairs or ():

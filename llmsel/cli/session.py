@@ -13,7 +13,7 @@ from llmsel._base.errors import InputError, unknown
 from llmsel.cli.judge import judge_command
 from llmsel.cli.options import AsJson, Baseline, Log, Source, facts, race_of, read_begun, read_pool
 from llmsel.elimination import Certified, Heuristic
-from llmsel.judging.judges import certificate, resume
+from llmsel.judging.collect import certificate, resume
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.replay import read_log, replay
 from llmsel.pool import MISSING

@@ -46,20 +46,19 @@ _BARE = re.compile(r"\W*(?:answer\s+)?(a|b|tie|draw)\W*", re.IGNORECASE)
 class LLMJudge(Judge):
     """An LLM behind any OpenAI-compatible server as judge.
 
-    Parameters
-    ----------
-    model: its name on the server.
-    base_url, key, timeout, tries: see `llmsel.answers.server.Endpoint`.
-    orders: "both", or one of "candidate first" and "baseline first" (half the price, and a
-        position bias you cannot see).
-    prices: per million tokens; None if it costs nothing.
-    retries: further tries at a reply that holds no verdict.
-    cache: JSON Lines file of verdicts by content, None keeps them in memory. Failures are never
-        cached.
-    instruction: what the judge is told.
-    parameters: sent with every request, e.g. ``max_tokens`` or ``seed``.
-    structured: ask the server to force the verdict into its JSON schema (``response_format``).
-        Small models need it; some servers refuse it.
+    Args:
+        model: its name on the server.
+        base_url, key, timeout, tries: see `llmsel.answers.server.Endpoint`.
+        orders: "both", or one of "candidate first" and "baseline first" (half the price, and a
+            position bias you cannot see).
+        prices: per million tokens; None if it costs nothing.
+        retries: further tries at a reply that holds no verdict.
+        cache: JSON Lines file of verdicts by content, None keeps them in memory. Failures are never
+            cached.
+        instruction: what the judge is told.
+        parameters: sent with every request, e.g. ``max_tokens`` or ``seed``.
+        structured: ask the server to force the verdict into its JSON schema (``response_format``).
+            Small models need it; some servers refuse it.
     """
 
     def __init__(
@@ -116,9 +115,8 @@ class LLMJudge(Judge):
     def judge(self, query: str, response: str, baseline_response: str) -> Verdict:
         """Ask for the verdict in each order.
 
-        Raises
-        ------
-        ServerError: the server cannot be used, after retries.
+        Raises:
+            ServerError: the server cannot be used, after retries.
         """
         outcomes, said = [], []
         for order in self.orders:
@@ -138,10 +136,9 @@ class LLMJudge(Judge):
     def estimate(self, pool: Pool, models: Sequence[str] | None = None) -> dict[str, float]:
         """Say what judging the whole pool would take at most, before any call.
 
-        Returns
-        -------
-        ``calls``, ``tokens_in``, ``tokens_out`` (errs high for English) and ``cost``, for
-        all candidates (or `models`) on all queries; calls that the cache saves are left out.
+        Returns:
+            ``calls``, ``tokens_in``, ``tokens_out`` (errs high for English) and ``cost``, for
+            all candidates (or `models`) on all queries; calls that the cache saves are left out.
         """
         calls = tokens = 0
         for query in pool.queries:

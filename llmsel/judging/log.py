@@ -31,22 +31,19 @@ _OPEN: weakref.WeakValueDictionary[Path, AnnotationLog] = weakref.WeakValueDicti
 class AnnotationLog:
     """A session whose every outcome is on disk; opening an existing log continues it.
 
-    Parameters
-    ----------
-    path: of the log; created if absent.
-    pool: the pool that is annotated.
-    strategy, seed, rule, delta: as for `Session`; None takes those of the log, or LLM Selector,
-        0, no rule and 0.
+    Args:
+        path: of the log; created if absent.
+        pool: the pool that is annotated.
+        strategy, seed, rule, delta: as for `Session`; None takes those of the log, or LLM Selector,
+            0, no rule and 0.
 
-    Attributes
-    ----------
-    session, given, rows, race: what the log says, see `llmsel.judging.replay.Contents`.
-    repaired: what was wrong with the last line, or None.
+    Attributes:
+        session, given, rows, race: what the log says, see `llmsel.judging.replay.Contents`.
+        repaired: what was wrong with the last line, or None.
 
-    Raises
-    ------
-    InputError: another process writes this log, the log belongs to another pool, strategy or
-        seed, or one of its lines is damaged.
+    Raises:
+        InputError: another process writes this log, the log belongs to another pool, strategy or
+            seed, or one of its lines is damaged.
     """
 
     def __init__(
@@ -118,13 +115,11 @@ class AnnotationLog:
     def begin_race(self, settings: Mapping[str, Any]) -> None:
         """Note the settings of a race, once, so that its certificate can be had from the log.
 
-        Parameters
-        ----------
-        settings: `llmsel.race.Race.settings`.
+        Args:
+            settings: `llmsel.race.Race.settings`.
 
-        Raises
-        ------
-        InputError: a race with other settings was begun in this log.
+        Raises:
+            InputError: a race with other settings was begun in this log.
         """
         wanted = json.loads(json.dumps(settings))
         self._contents.check_race(wanted, self.path.name)
@@ -144,20 +139,17 @@ class AnnotationLog:
     ) -> bool:
         """Write outcomes on a query; tell the session when every candidate has one.
 
-        Parameters
-        ----------
-        query: its id.
-        outcomes: candidate -> -1, 0, 1 or `Outcome.MISSING`; any of the candidates.
-        by, order, detail: see `Annotation`.
+        Args:
+            query: its id.
+            outcomes: candidate -> -1, 0, 1 or `Outcome.MISSING`; any of the candidates.
+            by, order, detail: see `Annotation`.
 
-        Returns
-        -------
-        True if the query is finished now.
+        Returns:
+            True if the query is finished now.
 
-        Raises
-        ------
-        InputError: an unknown query, model, outcome or order, an outcome given twice, or a log
-            that is closed. Nothing is written then.
+        Raises:
+            InputError: an unknown query, model, outcome or order, an outcome given twice, or a log
+                that is closed. Nothing is written then.
         """
         pool = self.session.pool
         if query not in pool.queries:
@@ -201,13 +193,11 @@ class AnnotationLog:
 
         Outcomes that were recorded by one call of `record` are one annotation.
 
-        Returns
-        -------
-        The query id and the models whose outcomes are open again.
+        Returns:
+            The query id and the models whose outcomes are open again.
 
-        Raises
-        ------
-        InputError: nothing to undo.
+        Raises:
+            InputError: nothing to undo.
         """
         if not self.given:
             raise InputError("nothing to undo: no outcome is annotated yet.")

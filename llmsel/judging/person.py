@@ -9,7 +9,8 @@ import html
 import ipywidgets as widgets
 
 from llmsel._base.errors import InputError
-from llmsel.judging.judges import Group, catch_up, groups, resume
+from llmsel.judging.collect import catch_up, resume
+from llmsel.judging.judges import Group, groups
 from llmsel.judging.log import AnnotationLog
 from llmsel.pool import MISSING
 from llmsel.race import Race
@@ -35,23 +36,20 @@ class AnnotationView:
     are judged once; one that equals the baseline's is a draw without asking. Every click is on
     disk before the next pair shows.
 
-    Parameters
-    ----------
-    log: an open `AnnotationLog` of a pool with responses.
-    annotator: the person's name in the log.
-    race: a `Race` on that pool: show only models that can still win, in the race's order, until
-        its certificate. None shows whole queries in the session's order, or goes on with the
-        race that the log holds.
+    Args:
+        log: an open `AnnotationLog` of a pool with responses.
+        annotator: the person's name in the log.
+        race: a `Race` on that pool: show only models that can still win, in the race's order, until
+            its certificate. None shows whole queries in the session's order, or goes on with the
+            race that the log holds.
 
-    Attributes
-    ----------
-    view: the ipywidgets box; the object displays itself at the end of a cell.
-    query, group: what is shown now; None when there is nothing left to judge.
-    flipped: True if the candidate is on the right.
+    Attributes:
+        view: the ipywidgets box; the object displays itself at the end of a cell.
+        query, group: what is shown now; None when there is nothing left to judge.
+        flipped: True if the candidate is on the right.
 
-    Raises
-    ------
-    InputError: a pool without responses, or a log that holds a race with other settings.
+    Raises:
+        InputError: a pool without responses, or a log that holds a race with other settings.
     """
 
     def __init__(self, log: AnnotationLog, annotator: str = "person", race: Race | None = None):

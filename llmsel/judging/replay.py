@@ -31,17 +31,16 @@ ORDERS = ("candidate first", "baseline first", "both", "not shown")
 class Annotation:
     """One outcome as it stands in the log.
 
-    Parameters
-    ----------
-    query, model: what was judged: the model's response against the baseline's.
-    outcome: -1 (loss), 0 (draw), 1 (win) or `Outcome.MISSING` (skipped, or no verdict).
-    order: one of `ORDERS`: how the two responses were shown.
-    by: the annotator or judge.
-    time: UTC, ISO 8601.
-    version: of llmsel.
-    group: the same number on outcomes that were given in one go (identical responses, or a
-        whole row); undone together.
-    detail: what else the annotator or judge left, e.g. the verdict in each order.
+    Args:
+        query, model: what was judged: the model's response against the baseline's.
+        outcome: -1 (loss), 0 (draw), 1 (win) or `Outcome.MISSING` (skipped, or no verdict).
+        order: one of `ORDERS`: how the two responses were shown.
+        by: the annotator or judge.
+        time: UTC, ISO 8601.
+        version: of llmsel.
+        group: the same number on outcomes that were given in one go (identical responses, or a
+            whole row); undone together.
+        detail: what else the annotator or judge left, e.g. the verdict in each order.
     """
 
     query: str
@@ -59,13 +58,12 @@ class Annotation:
 class Contents:
     """What a log says, as far as it was read.
 
-    Parameters
-    ----------
-    session: the `Session`, which has learned every finished query.
-    given: every `Annotation` that stands, in the order of the log; undone ones are left out.
-    rows: the same by query and model.
-    race: the settings of the race that was begun in this log, see `llmsel.race.Race.settings`;
-        None for none.
+    Args:
+        session: the `Session`, which has learned every finished query.
+        given: every `Annotation` that stands, in the order of the log; undone ones are left out.
+        rows: the same by query and model.
+        race: the settings of the race that was begun in this log, see `llmsel.race.Race.settings`;
+            None for none.
     """
 
     session: Session
@@ -76,9 +74,8 @@ class Contents:
     def apply(self, events: Iterable[Mapping[str, Any]], path: Path) -> None:
         """Bring it up to date with further lines of the log.
 
-        Raises
-        ------
-        InputError: a line that is none of an annotation log.
+        Raises:
+            InputError: a line that is none of an annotation log.
         """
         for event in events:
             try:
@@ -95,14 +92,12 @@ class Contents:
     def check_race(self, settings: Mapping[str, Any], name: str) -> None:
         """Refuse a race with other settings than those of the race that the log holds.
 
-        Parameters
-        ----------
-        settings: `llmsel.race.Race.settings`, as JSON reads them.
-        name: of the log, for the message.
+        Args:
+            settings: `llmsel.race.Race.settings`, as JSON reads them.
+            name: of the log, for the message.
 
-        Raises
-        ------
-        InputError: one of them differs.
+        Raises:
+            InputError: one of them differs.
         """
         for setting, wanted in settings.items():
             kept = wanted if self.race is None else self.race.get(setting)
@@ -130,15 +125,13 @@ class Contents:
 def replay(path: str | Path, pool: Pool, strategy: str | Strategy | None = None) -> Session:
     """Rebuild the session of a log, bit for bit, without locking or changing the log.
 
-    Parameters
-    ----------
-    path: of the log.
-    pool: the pool that was annotated.
-    strategy: only for a strategy that llmsel does not know by itself.
+    Args:
+        path: of the log.
+        pool: the pool that was annotated.
+        strategy: only for a strategy that llmsel does not know by itself.
 
-    Raises
-    ------
-    InputError: no log, a damaged one, or one of another pool or strategy.
+    Raises:
+        InputError: no log, a damaged one, or one of another pool or strategy.
     """
     return read_log(path, pool, strategy).session
 

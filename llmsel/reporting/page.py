@@ -11,13 +11,13 @@ import numpy as np
 
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
-from llmsel.judging.judges import bias, certificate
+from llmsel._base.intervals import wilson
+from llmsel.judging.collect import bias, certificate
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import MISSING, Pool
 from llmsel.race import Certificate
 from llmsel.session import Session
 from llmsel.studies.diagnose import diagnose, judge_is_candidate, near_duplicates
-from llmsel.studies.scores import wilson
 
 STYLE = """body{font:16px/1.5 system-ui,sans-serif;max-width:60em;margin:2em auto;padding:0 1em}
 table{border-collapse:collapse;width:100%;margin:1em 0}th{white-space:nowrap}
@@ -30,15 +30,13 @@ NAMES = {-1: "loss", 0: "draw", 1: "win", MISSING: "not judged"}
 def write_report(log: str | Path, pool: Pool, path: str | Path) -> Path:
     """Write the report of an annotation log.
 
-    Parameters
-    ----------
-    log: path of the log.
-    pool: the pool that was annotated.
-    path: of the HTML file.
+    Args:
+        log: path of the log.
+        pool: the pool that was annotated.
+        path: of the HTML file.
 
-    Raises
-    ------
-    InputError: no log, a log of another pool, or nothing annotated yet.
+    Raises:
+        InputError: no log, a log of another pool, or nothing annotated yet.
     """
     page = report(read_log(log, pool))
     path = Path(path)
@@ -53,9 +51,8 @@ def report(contents: Contents) -> str:
     A log that holds a race reports its certificate, and counts every annotation; otherwise it
     reports what the session says, and counts finished queries.
 
-    Raises
-    ------
-    InputError: nothing annotated yet, or no query finished where there is no race.
+    Raises:
+        InputError: nothing annotated yet, or no query finished where there is no race.
     """
     session, given = contents.session, contents.given
     pool, held = session.pool, certificate(contents)

@@ -25,13 +25,11 @@ EXACT = ("smol", "mt-bench")  # benchmarks on which all pairs are judged
 def rebased(pool: Pool, baseline: str, votes: bool = True) -> Pool:
     """Return the pool with another baseline, its outcomes re-derived from the old ones.
 
-    Parameters
-    ----------
-    votes: compute the weak votes against the new baseline where the pool has responses.
+    Args:
+        votes: compute the weak votes against the new baseline where the pool has responses.
 
-    Raises
-    ------
-    InputError: a baseline that is not a model of the pool.
+    Raises:
+        InputError: a baseline that is not a model of the pool.
     """
     if baseline not in pool.models:
         raise unknown("baseline", baseline, pool.models)
@@ -47,9 +45,8 @@ def rebased(pool: Pool, baseline: str, votes: bool = True) -> Pool:
 def with_baseline(name: str, baseline: str, votes: bool = True) -> tuple[Pool, bool]:
     """Load a benchmark with another baseline.
 
-    Returns
-    -------
-    The pool, and whether its outcomes are judged (True) or re-derived (False).
+    Returns:
+        The pool, and whether its outcomes are judged (True) or re-derived (False).
     """
     if name in EXACT:
         return load(name, baseline=baseline, votes=votes), True
@@ -66,10 +63,9 @@ def _own_baseline(name: str, votes: bool, files: str) -> Pool:
 def all_pairs(name: str) -> tuple[tuple[str, ...], np.ndarray]:
     """Win rate of every model against every other.
 
-    Returns
-    -------
-    The models and float64, shape ``(M, M)``: win rate of the row's model against the column's
-    (1/2 on the diagonal, NaN for a pair that was never judged).
+    Returns:
+        The models and float64, shape ``(M, M)``: win rate of the row's model against the column's
+        (1/2 on the diagonal, NaN for a pair that was never judged).
     """
     pool = load(name, votes=False)
     columns = []
@@ -85,9 +81,8 @@ def all_pairs(name: str) -> tuple[tuple[str, ...], np.ndarray]:
 def condorcet(rates: np.ndarray) -> int | None:
     """Position of the model with a win rate above 1/2 against every other, or None.
 
-    Parameters
-    ----------
-    rates: float64, shape ``(M, M)``, from `all_pairs`.
+    Args:
+        rates: float64, shape ``(M, M)``, from `all_pairs`.
     """
     beats = (rates > 0.5 + SLACK) | np.eye(len(rates), dtype=bool)
     winners = np.flatnonzero(beats.all(axis=1))
@@ -104,11 +99,10 @@ def borda(rates: np.ndarray) -> np.ndarray:
 def star_winners(models: tuple[str, ...], rates: np.ndarray) -> pd.DataFrame:
     """Who wins the star of each baseline, and is it the winner over all pairs?
 
-    Returns
-    -------
-    One row per baseline, weakest first: ``baseline``, ``strength`` (its mean win rate over all
-    the others), ``winner`` (ties joined), ``is_condorcet`` (False where there is none) and
-    ``is_borda``: the winner, or with ties one of them, is that winner.
+    Returns:
+        One row per baseline, weakest first: ``baseline``, ``strength`` (its mean win rate over all
+        the others), ``winner`` (ties joined), ``is_condorcet`` (False where there is none) and
+        ``is_borda``: the winner, or with ties one of them, is that winner.
     """
     overall = condorcet(rates)
     top = set(borda(rates).tolist())

@@ -1,7 +1,7 @@
 """Contests: methods that pay per judge call, on the same random pools, as tidy tables.
 
-Realizations draw the same pools, in the same random order, as `llmsel.studies.by_query.run` does with
-the same seed.
+Realizations draw the same pools, in the same random order, as `llmsel.studies.by_query.run` does
+with the same seed.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from tqdm import tqdm
 
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
-from llmsel.pool import MISSING, Pool
-from llmsel.studies.by_query import draw_orders
+from llmsel._base.intervals import wilson
+from llmsel.pool import MISSING, Pool, draw_orders
+from llmsel.studies.efficiency import first_stable
 from llmsel.studies.methods.desk import Desk, Method
-from llmsel.studies.scores import SLACK, first_stable, shown_name, wilson
+from llmsel.studies.scores import SLACK, shown_name
 
 SHARES = tuple(np.arange(1, 101) / 100)  # budgets as shares of judging everyone
 
@@ -32,16 +33,15 @@ SHARES = tuple(np.arange(1, 101) / 100)  # budgets as shares of judging everyone
 class Contest:
     """What every method paid and answered in every realization.
 
-    Parameters
-    ----------
-    pool: the benchmark, with outcomes.
-    orders: int32, shape ``(R, P)``.
-    grid: int, shape ``(G,)``: numbers of calls.
-    leaders: per method bool, shape ``(R, G, M)``: its answer after so many calls.
-    ends: per method that stops by itself: arrays ``calls``, ``queries``, ``winners`` (R, M),
-        ``certified``, ``stop``, each with R entries.
-    deltas: per method the win-rate margin (0..1) that its stop promises.
-    parameters: everything that made it.
+    Args:
+        pool: the benchmark, with outcomes.
+        orders: int32, shape ``(R, P)``.
+        grid: int, shape ``(G,)``: numbers of calls.
+        leaders: per method bool, shape ``(R, G, M)``: its answer after so many calls.
+        ends: per method that stops by itself: arrays ``calls``, ``queries``, ``winners`` (R, M),
+            ``certified``, ``stop``, each with R entries.
+        deltas: per method the win-rate margin (0..1) that its stop promises.
+        parameters: everything that made it.
     """
 
     pool: Pool
@@ -60,20 +60,18 @@ class Contest:
     def credit(self, name: str, delta: float = 0.0) -> np.ndarray:
         """Score the answers of a method on the grid.
 
-        Returns
-        -------
-        float64, shape ``(R, G)``: the share of the models named whose win rate on the pool is
-        within ``delta`` (absolute, 0..1) of the best one's.
+        Returns:
+            float64, shape ``(R, G)``: the share of the models named whose win rate on the pool is
+            within ``delta`` (absolute, 0..1) of the best one's.
         """
         return _credit(self.leaders[name], _near(self.pool, self.orders, delta))
 
     def curve(self, delta: float = 0.0) -> pd.DataFrame:
         """Identification against calls.
 
-        Returns
-        -------
-        Columns ``benchmark``, ``method``, ``calls``, ``share`` (of judging everyone), ``value``,
-        ``low``, ``high`` (95 % Wilson interval).
+        Returns:
+            Columns ``benchmark``, ``method``, ``calls``, ``share`` (of judging everyone),
+            ``value``, ``low``, ``high`` (95 % Wilson interval).
         """
         frames = []
         for name in self.leaders:
@@ -97,9 +95,8 @@ class Contest:
     def calls_to(self, level: float = 0.95, delta: float = 0.0) -> pd.DataFrame:
         """Smallest number of calls on the grid from which identification stays at the level.
 
-        Returns
-        -------
-        Columns ``method``, ``level``, ``delta``, ``calls``, ``share``; NaN where never reached.
+        Returns:
+            Columns ``method``, ``level``, ``delta``, ``calls``, ``share``; NaN where never reached.
         """
         rows = []
         for name in self.leaders:
@@ -111,10 +108,9 @@ class Contest:
     def paired(self, name: str, other: str, delta: float = 0.0) -> pd.DataFrame:
         """Compare two methods at equal calls on the same pools.
 
-        Returns
-        -------
-        Columns ``method``, ``other``, ``calls``, ``share``, ``difference`` (of identification),
-        ``error`` (its standard error, from the paired differences), ``low``, ``high`` (95 %).
+        Returns:
+            Columns ``method``, ``other``, ``calls``, ``share``, ``difference`` (of identification),
+            ``error`` (its standard error, from the paired differences), ``low``, ``high`` (95 %).
         """
         gap = self.credit(name, delta) - self.credit(other, delta)
         mean = gap.mean(axis=0)
@@ -135,11 +131,10 @@ class Contest:
     def runs(self) -> pd.DataFrame:
         """One row per realization and method that stops by itself.
 
-        Returns
-        -------
-        Columns ``benchmark``, ``method``, ``realization``, ``calls``, ``share``, ``queries``
-        (touched), ``winners`` (names joined by ``" | "``), ``certified``, ``correct`` (share of
-        the winners that keep the promise: a best model, or one within delta), ``stop``.
+        Returns:
+            Columns ``benchmark``, ``method``, ``realization``, ``calls``, ``share``, ``queries``
+            (touched), ``winners`` (names joined by ``" | "``), ``certified``, ``correct`` (share of
+            the winners that keep the promise: a best model, or one within delta), ``stop``.
         """
         frames = []
         names = np.array(self.pool.models, dtype=object)
@@ -168,12 +163,12 @@ class Contest:
     def summary(self) -> pd.DataFrame:
         """One row per method that stops by itself.
 
-        Returns
-        -------
-        Columns ``benchmark``, ``method``, ``calls`` and ``share`` (means), ``queries`` (mean),
-        ``correct`` with ``correct_low``, ``correct_high`` (mean credit, Wilson), ``certified``
-        (number of realizations), ``wrong`` (how many of them name a model that breaks the
-        promise), ``wrong_low``, ``wrong_high`` (Wilson interval of their share of the certified).
+        Returns:
+            Columns ``benchmark``, ``method``, ``calls`` and ``share`` (means), ``queries`` (mean),
+            ``correct`` with ``correct_low``, ``correct_high`` (mean credit, Wilson), ``certified``
+            (number of realizations), ``wrong`` (how many of them name a model that breaks the
+            promise), ``wrong_low``, ``wrong_high`` (Wilson interval of their share of the
+            certified).
         """
         rows = []
         for method, runs in self.runs().groupby("method", sort=False):
@@ -212,20 +207,18 @@ def compete(
 ) -> Contest:
     """Run methods on the same random pools and note answers against calls.
 
-    Parameters
-    ----------
-    pool: with outcomes. A missing cell costs its call and reveals nothing.
-    methods: each with its own ``name``.
-    realizations: number of random pools R.
-    pool_size: queries per pool; None takes ``min(400, n)``.
-    seed: any realization can be re-run alone from it.
-    shares: budgets at which answers are noted, in (0, 1], as shares of judging everyone.
-    jobs: parallel processes; None takes ``LLMSEL_JOBS`` from the environment, or all cores.
+    Args:
+        pool: with outcomes. A missing cell costs its call and reveals nothing.
+        methods: each with its own ``name``.
+        realizations: number of random pools R.
+        pool_size: queries per pool; None takes ``min(400, n)``.
+        seed: any realization can be re-run alone from it.
+        shares: budgets at which answers are noted, in (0, 1], as shares of judging everyone.
+        jobs: parallel processes; None takes ``LLMSEL_JOBS`` from the environment, or all cores.
 
-    Raises
-    ------
-    InputError: two methods of one name, a size or share out of range, or a method that cannot
-        be used on this pool.
+    Raises:
+        InputError: two methods of one name, a size or share out of range, or a method that cannot
+            be used on this pool.
     """
     outcomes = pool.need("outcomes")
     names = [m.name for m in methods]
@@ -298,9 +291,8 @@ def compete(
 def complete(pool: Pool) -> Pool:
     """Leave out every query that lacks some candidate's outcome; their number goes to the notes.
 
-    Raises
-    ------
-    InputError: no query is complete.
+    Raises:
+        InputError: no query is complete.
     """
     whole = (pool.need("outcomes") != MISSING).all(axis=1)
     if not whole.any():
@@ -370,3 +362,25 @@ def _credit(named: np.ndarray, near: np.ndarray) -> np.ndarray:
     if named.ndim == 3:
         near = near[:, None]
     return (named & near).sum(axis=-1) / named.sum(axis=-1)
+
+
+def stratified(pool: Pool, orders: np.ndarray) -> np.ndarray:
+    """Spread each category evenly over every realization's order, random within a category.
+
+    Returns:
+        int32, shape ``(R, P)``: the same pools; not a uniformly random order.
+
+    Raises:
+        InputError: a pool without categories.
+    """
+    if pool.categories is None:
+        raise InputError(f"'{pool.name}' has no categories to stratify by.")
+    _, category = np.unique(np.array(pool.categories), return_inverse=True)
+    spread = np.empty(orders.shape, dtype=np.int32)
+    for out, order in zip(spread, orders, strict=True):
+        mine = category[order]
+        key = np.empty(len(order))
+        for c in np.unique(mine):
+            key[mine == c] = (np.arange((mine == c).sum()) + 0.5) / (mine == c).sum()
+        out[:] = order[np.argsort(key, kind="stable")]
+    return spread

@@ -27,10 +27,9 @@ from tqdm import tqdm
 from llmsel import belief, strategies
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
-from llmsel.pool import Pool
-from llmsel.strategies import Strategy, make, pick
+from llmsel.pool import Pool, draw_orders
+from llmsel.strategies import CLOSED, Strategy, make, pick
 
-CLOSED = np.iinfo(np.int32).max  # rank of a query that cannot be chosen
 LOCKSTEP = 50  # realizations per task: large enough for matrix products, small enough to resume
 
 
@@ -38,12 +37,11 @@ LOCKSTEP = 50  # realizations per task: large enough for matrix products, small 
 class Result:
     """What every strategy chose in every realization.
 
-    Parameters
-    ----------
-    pool: the benchmark, with outcomes.
-    orders: int32, shape ``(R, P)``: the pool of each realization in its random order.
-    chosen: per strategy name, int32, shape ``(R, B)``: query positions in order of annotation.
-    parameters: everything that made the result: seed, sizes, strategies, versions, input hash.
+    Args:
+        pool: the benchmark, with outcomes.
+        orders: int32, shape ``(R, P)``: the pool of each realization in its random order.
+        chosen: per strategy name, int32, shape ``(R, B)``: query positions in order of annotation.
+        parameters: everything that made the result: seed, sizes, strategies, versions, input hash.
     """
 
     pool: Pool
@@ -55,20 +53,6 @@ class Result:
     def budget(self) -> int:
         """Annotations per realization ``B``."""
         return next(iter(self.chosen.values())).shape[1]
-
-
-def draw_orders(n_queries: int, pool_size: int, realizations: int, seed: int) -> np.ndarray:
-    """Draw the pool of each realization, in the random order that breaks ties.
-
-    Returns
-    -------
-    int32, shape ``(realizations, pool_size)``: query positions.
-    """
-    children = np.random.SeedSequence(seed).spawn(realizations)
-    orders = np.empty((realizations, pool_size), dtype=np.int32)
-    for row, child in zip(orders, children, strict=True):
-        row[:] = np.random.default_rng(child).permutation(n_queries)[:pool_size]
-    return orders
 
 
 def run(
@@ -83,22 +67,20 @@ def run(
 ) -> Result:
     """Run strategies on the same random pools.
 
-    Parameters
-    ----------
-    pool: with outcomes, and with votes if a strategy needs them.
-    wanted: strategies or their names; None takes all that the pool has the data for.
-    realizations: number of random pools R.
-    pool_size: queries per pool; None takes ``min(400, n)``.
-    budget: annotations per realization; None takes the whole pool.
-    seed: any realization can be re-run alone from it.
-    jobs: parallel processes; None takes ``LLMSEL_JOBS`` from the environment, or all cores.
-        They run on whatever joblib backend is active (see `joblib.parallel_config`).
-    checkpoint: a folder; finished realizations are kept there, an interrupted run continues,
-        and a finished run clears up after itself.
+    Args:
+        pool: with outcomes, and with votes if a strategy needs them.
+        wanted: strategies or their names; None takes all that the pool has the data for.
+        realizations: number of random pools R.
+        pool_size: queries per pool; None takes ``min(400, n)``.
+        budget: annotations per realization; None takes the whole pool.
+        seed: any realization can be re-run alone from it.
+        jobs: parallel processes; None takes ``LLMSEL_JOBS`` from the environment, or all cores.
+            They run on whatever joblib backend is active (see `joblib.parallel_config`).
+        checkpoint: a folder; finished realizations are kept there, an interrupted run continues,
+            and a finished run clears up after itself.
 
-    Raises
-    ------
-    InputError: an unknown strategy, two of one name, a pool size or budget out of range.
+    Raises:
+        InputError: an unknown strategy, two of one name, a pool size or budget out of range.
     """
     outcomes = pool.need("outcomes")
     todo = [make(w) for w in (strategies.possible(pool) if wanted is None else wanted)]
@@ -162,16 +144,14 @@ def run(
 def select(strategy: Strategy, outcomes: np.ndarray, orders: np.ndarray, budget: int) -> np.ndarray:
     """Run one prepared strategy on some realizations in lockstep.
 
-    Parameters
-    ----------
-    strategy: after `Strategy.prepare`.
-    outcomes: int8, shape ``(n, M)``; the strategy is given only the rows it chose.
-    orders: int32, shape ``(R, P)``: each realization's pool in its random order.
-    budget: annotations per realization.
+    Args:
+        strategy: after `Strategy.prepare`.
+        outcomes: int8, shape ``(n, M)``; the strategy is given only the rows it chose.
+        orders: int32, shape ``(R, P)``: each realization's pool in its random order.
+        budget: annotations per realization.
 
-    Returns
-    -------
-    int32, shape ``(R, budget)``: the chosen queries, in order.
+    Returns:
+        int32, shape ``(R, budget)``: the chosen queries, in order.
     """
     realizations, pool_size = orders.shape
     every = np.arange(realizations)

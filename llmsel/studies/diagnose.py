@@ -18,7 +18,7 @@ from llmsel.belief import Belief, posterior
 from llmsel.pool import MISSING, Pool
 from llmsel.session import Session
 from llmsel.studies.by_query import Result
-from llmsel.studies.scores import IDENTIFICATION, _leaders, score
+from llmsel.studies.scores import IDENTIFICATION, leaders, score
 
 CHECKS = (
     "flat identification curve",
@@ -56,22 +56,20 @@ def diagnose(
 ) -> pd.DataFrame:
     """Look for the signatures of failure in the runs of one strategy, or in one real decision.
 
-    Parameters
-    ----------
-    result: from `llmsel.run`; Random need not be in it, as the pools' orders are its choices. Or
-        a `Session` with annotations; the two checks that need many realizations are left out.
-    strategy: whose runs to look at; None takes LLM Selector, or else the first strategy.
-    judge: name of the oracle; None takes ``judge`` or ``oracle`` of the pool's notes.
-    belief: the two-parameter model to replay; None takes the default eps.
+    Args:
+        result: from `llmsel.run`; Random need not be in it, as the pools' orders are its choices.
+            Or a `Session` with annotations; the two checks that need many realizations are left
+            out.
+        strategy: whose runs to look at; None takes LLM Selector, or else the first strategy.
+        judge: name of the oracle; None takes ``judge`` or ``oracle`` of the pool's notes.
+        belief: the two-parameter model to replay; None takes the default eps.
 
-    Returns
-    -------
-    One row per check (see `CHECKS`): ``check``, ``number``, ``threshold``, ``verdict`` (``ok`` or
-    ``warn``), ``advice``.
+    Returns:
+        One row per check (see `CHECKS`): ``check``, ``number``, ``threshold``, ``verdict`` (``ok``
+        or ``warn``), ``advice``.
 
-    Raises
-    ------
-    InputError: a strategy that is not in the result, or a session without annotations.
+    Raises:
+        InputError: a strategy that is not in the result, or a session without annotations.
     """
     belief = Belief() if belief is None else belief
     alone = isinstance(result, Session)
@@ -140,7 +138,7 @@ def posterior_collapse(result: Result, strategy: str, belief: Belief) -> Check:
     early = max(1, int(EARLY * result.budget))
     chance = posterior(np.log(belief.likelihood(rows[:, :early])).sum(axis=1))
     favourite = chance.argmax(axis=1)
-    leads = _leaders(rows, not (rows == MISSING).any())
+    leads = leaders(rows, not (rows == MISSING).any())
     after = np.take_along_axis(leads, favourite[:, None, None], axis=2)[:, early:, 0]
     overtaken = 1 - after.mean(axis=1) if after.shape[1] else np.zeros(len(chosen))
     number = float(np.where(chance.max(axis=1) >= SURE, overtaken, 0.0).mean())
@@ -159,7 +157,7 @@ def high_variance(result: Result, strategy: str) -> Check:
     """Chance that two realizations name different models at half the budget (ties are shared)."""
     half = max(1, result.budget // 2)
     rows = result.pool.need("outcomes")[result.chosen[strategy][:, :half]]
-    leads = _leaders(rows, not (rows == MISSING).any())[:, -1].astype(float)
+    leads = leaders(rows, not (rows == MISSING).any())[:, -1].astype(float)
     named = leads / leads.sum(axis=1, keepdims=True)
     # a realization is not compared with itself
     same = (named.sum(axis=0) ** 2).sum() - (named**2).sum()

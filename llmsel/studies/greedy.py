@@ -20,13 +20,11 @@ MOST = 100_000  # subsets
 def subsets(n_queries: int, budget: int) -> np.ndarray:
     """List all subsets of ``budget`` queries.
 
-    Returns
-    -------
-    int64, shape ``(C, budget)``.
+    Returns:
+        int64, shape ``(C, budget)``.
 
-    Raises
-    ------
-    InputError: a budget out of range, or more than `MOST` subsets.
+    Raises:
+        InputError: a budget out of range, or more than `MOST` subsets.
     """
     if not 1 <= budget <= n_queries:
         raise InputError(f"budget={budget} is outside 1..{n_queries}.")
@@ -77,21 +75,19 @@ def against_all(
 ) -> dict[str, float]:
     """Hold the greedy rule against every subset of the same size.
 
-    Parameters
-    ----------
-    seeds: random orders that break the rule's ties; its numbers are averaged over them.
+    Args:
+        seeds: random orders that break the rule's ties; its numbers are averaged over them.
 
-    Returns
-    -------
-    ``plan``: information (entropy lost, in nats) of the greedy plan on the votes alone, over that
-    of the best subset (1: optimal). ``information``: the same for the adaptive rule and the true
-    outcomes (NaN if no subset informs). ``beaten``: share of subsets that inform strictly less
-    than the rule's. ``greedy``, ``random``, ``best_informed``: chance to name a best model of the
-    rule, of a subset drawn at random (exact), and of the subset that informs most.
+    Returns:
+        ``plan``: information (entropy lost, in nats) of the greedy plan on the votes alone, over
+        that of the best subset (1: optimal). ``information``: the same for the adaptive rule and
+        the true outcomes (NaN if no subset informs). ``beaten``: share of subsets that inform
+        strictly less than the rule's. ``greedy``, ``random``, ``best_informed``: chance to name a
+        best model of the rule, of a subset drawn at random (exact), and of the subset that informs
+        most.
 
-    Raises
-    ------
-    InputError: see `subsets`; a pool with unjudged cells.
+    Raises:
+        InputError: see `subsets`; a pool with unjudged cells.
     """
     if (pool.need("outcomes") == MISSING).any():
         raise InputError("every cell of a tiny pool must be judged; drop queries with gaps.")

@@ -10,7 +10,8 @@ import pandas as pd
 
 from llmsel._base.errors import InputError
 from llmsel.pool import Pool
-from llmsel.studies.paired import compare, null_rank, run_votes, shuffled_null
+from llmsel.studies.paired import compare
+from llmsel.studies.votes import null_rank, run_votes, shuffled_null
 
 CODE, MATHS, REASONING, TEXT = "code", "mathematics", "reasoning", "text"
 # first match wins; names of published categories and clusters, not of single queries
@@ -27,9 +28,8 @@ CODE_BENCHMARKS = ("humaneval",)  # every query is code, and there are no catego
 def kinds(pool: Pool) -> tuple[str, ...]:
     """Name the kind of each query.
 
-    Raises
-    ------
-    InputError: a pool without categories that is not known to be all code.
+    Raises:
+        InputError: a pool without categories that is not known to be all code.
     """
     if pool.name in CODE_BENCHMARKS:
         return (CODE,) * pool.n_queries
@@ -51,21 +51,18 @@ def by_group(
 ) -> pd.DataFrame:
     """Measure weak judges and LLM Selector within each group of queries, and on all.
 
-    Parameters
-    ----------
-    groups: the group of each query.
-    permutations: shuffles of the votes for the null; 0 leaves it out.
-    least: groups with fewer queries are left out.
-    protocol: realizations, seed, jobs of `llmsel.run`; a realization's pool is three quarters of
-        the group (at most 400), its budget half of that.
+    Args:
+        groups: the group of each query. permutations: shuffles of the votes for the null; 0 leaves
+            it out. least: groups with fewer queries are left out. protocol: realizations, seed,
+            jobs of `llmsel.run`; a realization's pool is three quarters of the group (at most 400),
+            its budget half of that.
 
-    Returns
-    -------
-    One row per group, ``all`` last: ``benchmark``, ``group``, ``queries``, ``draws`` (share of
-    the judged cells), ``kappa`` with ``kappa_low``, ``kappa_high`` (mean of the judges' agreement
-    beyond chance, 95 %, queries resampled), ``difference``, ``low``, ``high`` (identification
-    minus Random's, mean over budgets, 95 % over realizations), ``beaten`` (shuffles that match
-    or beat the real votes) and ``shuffles``.
+    Returns:
+        One row per group, ``all`` last: ``benchmark``, ``group``, ``queries``, ``draws`` (share of
+        the judged cells), ``kappa`` with ``kappa_low``, ``kappa_high`` (mean of the judges'
+        agreement beyond chance, 95 %, queries resampled), ``difference``, ``low``, ``high``
+        (identification minus Random's, mean over budgets, 95 % over realizations), ``beaten``
+        (shuffles that match or beat the real votes) and ``shuffles``.
     """
     rows = []
     for group in (*dict.fromkeys(groups), "all"):

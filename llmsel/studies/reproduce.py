@@ -26,8 +26,7 @@ from tqdm import tqdm
 
 from llmsel import benchmarks
 from llmsel._base.errors import InputError, unknown
-from llmsel._base.files import NOTEBOOKS, RENDERED, ROOT, VERSION
-from llmsel.pool import read_text
+from llmsel._base.files import NOTEBOOKS, RENDERED, ROOT, VERSION, read_text
 
 BATCH = NOTEBOOKS / "reproduce.toml"
 
@@ -36,16 +35,14 @@ BATCH = NOTEBOOKS / "reproduce.toml"
 class Run:
     """One notebook with its parameters.
 
-    Parameters
-    ----------
-    name: of the run and of its rendered notebook.
-    notebook: file name in ``notebooks/`` without ``.ipynb``.
-    parameters: passed to papermill; unknown ones are refused.
-    outputs: files it makes, relative to the checkout; a missing one makes the run outdated.
-    data: names of the benchmarks it reads.
-    reads: files that other runs make (patterns relative to the checkout): the run comes after them.
-    extra: not part of ``--all``, as it needs what only a network brings.
-    show: an efficiency table among the outputs, printed to the terminal after the run.
+    Args:
+        name: of the run and of its rendered notebook. notebook: file name in ``notebooks/`` without
+            ``.ipynb``. parameters: passed to papermill; unknown ones are refused. outputs: files it
+            makes, relative to the checkout; a missing one makes the run outdated. data: names of
+            the benchmarks it reads. reads: files that other runs make (patterns relative to the
+            checkout): the run comes after them.
+        extra: not part of ``--all``, as it needs what only a network brings.
+        show: an efficiency table among the outputs, printed to the terminal after the run.
     """
 
     name: str
@@ -71,9 +68,8 @@ class Run:
 def batch(path: Path = BATCH) -> dict[str, Run]:
     """Read the list of runs.
 
-    Raises
-    ------
-    InputError: a field that does not exist, or a name used twice.
+    Raises:
+        InputError: a field that does not exist, or a name used twice.
     """
     runs: dict[str, Run] = {}
     fields = [f.name for f in dataclasses.fields(Run)]
@@ -108,9 +104,8 @@ def check(run: Run) -> None:
     papermill itself only warns about an unknown parameter, and the run would silently use the
     default.
 
-    Raises
-    ------
-    InputError: naming the nearest notebook or parameter.
+    Raises:
+        InputError: naming the nearest notebook or parameter.
     """
     if not run.source.exists():
         raise unknown("notebook", run.notebook, sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
@@ -146,10 +141,9 @@ def up_to_date(run: Run) -> bool:
 def execute(run: Run, progress: bool = True) -> Path:
     """Run one notebook through papermill; return the rendered notebook.
 
-    Raises
-    ------
-    InputError: unknown notebook or parameter.
-    papermill.PapermillExecutionError: a cell failed; the rendered notebook shows where.
+    Raises:
+        InputError: unknown notebook or parameter.
+        papermill.PapermillExecutionError: a cell failed; the rendered notebook shows where.
     """
     check(run)
     RENDERED.mkdir(exist_ok=True)
@@ -187,24 +181,19 @@ def execute_all(
 ) -> dict[str, str]:
     """Run a batch, skipping what is up to date.
 
-    Parameters
-    ----------
-    runs: what to run.
-    workers: notebooks at a time, each in a process of its own. With one, a notebook spreads its
-        realizations over all cores; with more, each notebook keeps to one core.
-    force: run what is up to date too.
-    backend: a joblib backend: ``loky`` (this machine), ``dask`` or ``ray``; None takes the active
-        one.
-    address: of the cluster's scheduler.
+    Args:
+        runs: what to run. workers: notebooks at a time, each in a process of its own. With one, a
+            notebook spreads its realizations over all cores; with more, each notebook keeps to one
+            core. force: run what is up to date too. backend: a joblib backend: ``loky`` (this
+            machine), ``dask`` or ``ray``; None takes the active one.
+        address: of the cluster's scheduler.
 
-    Returns
-    -------
-    What was done, run by run: the error's last line, or an empty string where all went well. A
-    run that fails (because its data cannot be had, say) does not keep the others from running.
+    Returns:
+        What was done, run by run: the error's last line, or an empty string where all went well. A
+        run that fails (because its data cannot be had, say) does not keep the others from running.
 
-    Raises
-    ------
-    InputError: an unknown notebook, parameter or backend, before anything is run.
+    Raises:
+        InputError: an unknown notebook, parameter or backend, before anything is run.
     """
     for run in runs:
         check(run)
@@ -240,9 +229,8 @@ def _alone(run: Run) -> str:
 def cluster(backend: str | None, address: str | None) -> Any:
     """Context in which joblib runs on a cluster; realizations and notebooks go through it.
 
-    Raises
-    ------
-    InputError: an unknown backend, or its package is not installed.
+    Raises:
+        InputError: an unknown backend, or its package is not installed.
     """
     if backend is None:
         return contextlib.nullcontext()

@@ -12,7 +12,8 @@ import numpy as np
 from llmsel._base.errors import InputError
 from llmsel.elimination import EXHAUSTED, ONE_LEFT, REFUSED, TIED, kelly
 from llmsel.pool import MISSING
-from llmsel.studies.methods.desk import Desk, Ladder, Method, best_of
+from llmsel.studies.methods.desk import Desk, Method
+from llmsel.studies.methods.ladder import Ladder, best_of
 
 SPREAD = 0.02  # smallest outcome variance believed
 LIKE = 0.95  # largest correlation of two models' outcomes believed
@@ -39,12 +40,12 @@ class Anytime(Method):
        ``zeta = (e_L - e_J) / D``. Judge whichever has seen fewer queries, J if level. Within a
        batch, cells already chosen count as seen.
     4. Drop j when its paired mean on at least ``t0`` common queries is z standard errors below L's
-       (as `llmsel.elimination.Heuristic`), or when it can no longer catch up. Stop at one model left.
+       (as `Heuristic`), or when it can no longer catch up. Stop at one model left.
 
     Means are not shrunk towards each other: on the development boards every prior on the models
     cost identification, as it pulls the best down.
 
-    **Certificate.** The capital of `llmsel.elimination.Certified` does *not* carry over. Its opponents
+    **Certificate.** The capital of `Certified` does *not* carry over. Its opponents
     and bets at query i may depend on all live models' earlier rows, and every live model must be
     judged on query i after that. Here models stand at different queries. Counter-example: two
     equal models, L ahead of j. If j's bet on query i is placed after L's outcome on i is known,
@@ -63,19 +64,17 @@ class Anytime(Method):
     certified race, whose single capital needs no correction for the number of rivals. Missing
     outcomes count as the worst for the claim, as there.
 
-    Parameters
-    ----------
-    alpha: in (0, 1): drop with the certificate above; None: drop by z, a heuristic.
-    orders: int, shape ``(R, P)``: another order than the random one, without a certificate.
-    z, t0, floor: see `llmsel.elimination.Heuristic`; z = 3 is too bold here, as pairs are looked at after
-        every cell.
-    first: queries on which everyone is judged at the start.
-    batch: cells per step, for judges called in parallel.
-    name: what tables call it.
+    Args:
+        alpha: in (0, 1): drop with the certificate above; None: drop by z, a heuristic. orders:
+            int, shape ``(R, P)``: another order than the random one, without a certificate. z, t0,
+            floor: see `llmsel.elimination.Heuristic`; z = 3 is too bold here, as pairs are looked
+            at after every cell.
+        first: queries on which everyone is judged at the start.
+        batch: cells per step, for judges called in parallel.
+        name: what tables call it.
 
-    Raises
-    ------
-    InputError: a parameter out of range.
+    Raises:
+        InputError: a parameter out of range.
     """
 
     block = 250
@@ -189,10 +188,9 @@ class Anytime(Method):
     ) -> tuple[list[tuple[np.ndarray, np.ndarray]], np.ndarray]:
         """Choose the cells of one step.
 
-        Returns
-        -------
-        Per cell: which realizations (bool (r,)) judge which model (int (r,)); and which
-        realizations have ended (bool (r,)).
+        Returns:
+            Per cell: which realizations (bool (r,)) judge which model (int (r,)); and which
+            realizations have ended (bool (r,)).
         """
         size, row, rank = ladder.desk.pool_size, np.arange(len(who)), ladder.rank[who]
         n = ladder.places[who].astype(float)

@@ -1,10 +1,9 @@
 """Judge calls as the cost: one call reveals one cell (query, candidate).
 
-A strategy pays for whole rows (llmsel.studies.by_query). The methods here choose which cells to reveal:
-races (llmsel.lockstep), their peers (llmsel.studies.methods.peers) and the anytime allocation
-(llmsel.studies.methods.anytime). A method sees no outcome that it has not paid for: it holds a `Desk`, which
-hands out cells, counts them, and notes who led at each number of calls. `llmsel.studies.by_call` runs
-methods on the same pools.
+A strategy pays for whole rows (`llmsel.studies.by_query`). The methods of this room choose which
+cells to reveal: races, their published peers and the anytime allocation. A method sees no outcome
+that it has not paid for: it holds a `Desk`, which hands out cells, counts them, and notes who led
+at each number of calls. `llmsel.studies.by_call` runs methods on the same pools.
 """
 
 from __future__ import annotations
@@ -15,7 +14,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from llmsel._base.errors import InputError
 from llmsel.pool import MISSING, Pool
 
 
@@ -25,13 +23,12 @@ class Desk:
     Queries are named by their place 0..P-1 in the realization's order. A judged cell costs one
     call, also when the oracle gave no outcome (MISSING); the baseline costs nothing.
 
-    Parameters
-    ----------
-    outcomes: int8, shape ``(n, M)``: kept to itself.
-    orders: int, shape ``(R, P)``: query positions of each realization's pool, in its order.
-    baseline: column of the baseline.
-    grid: int, shape ``(G,)``, increasing: numbers of calls at which the answer is noted.
-    seeds: one per realization, for methods that need random numbers; None for none.
+    Args:
+        outcomes: int8, shape ``(n, M)``: kept to itself.
+        orders: int, shape ``(R, P)``: query positions of each realization's pool, in its order.
+        baseline: column of the baseline.
+        grid: int, shape ``(G,)``, increasing: numbers of calls at which the answer is noted.
+        seeds: one per realization, for methods that need random numbers; None for none.
     """
 
     def __init__(
@@ -61,14 +58,12 @@ class Desk:
     def rows(self, who: np.ndarray, first: int, count: int, models: np.ndarray) -> np.ndarray:
         """Judge some models on the queries ``first .. first + count - 1`` of the order.
 
-        Parameters
-        ----------
-        who: int, shape ``(r,)``: realizations.
-        models: bool, shape ``(r, M)``: whom to judge.
+        Args:
+            who: int, shape ``(r,)``: realizations.
+            models: bool, shape ``(r, M)``: whom to judge.
 
-        Returns
-        -------
-        int8, shape ``(r, count, M)``: outcomes; MISSING where not asked or not to be had.
+        Returns:
+            int8, shape ``(r, count, M)``: outcomes; MISSING where not asked or not to be had.
         """
         self._charge(who, count * (models & self.paid).sum(axis=1))
         self.queries[who] = np.maximum(self.queries[who], first + count)
@@ -113,93 +108,6 @@ class Desk:
             passed = passed[self.calls[passed] > self._grid[self._next[passed]]]
 
 
-class Ladder:
-    """Cells judged one at a time, every model going up the same order of queries at its own pace.
-
-    Model j has been judged on the first ``n_j`` queries, so two models share the first
-    ``min(n_j, n_l)``. The baseline stands at the top from the start. Outcomes count as
-    r = +1/2, 0, -1/2; a missing one is left out of its model's mean and of its pairs.
-
-    Attributes
-    ----------
-    places: int (R, M): n_j. judged: (R, M): outcomes among them. total: (R, M): sums of r.
-    pair_count, pair_sum, pair_square: float32 (R, M, M): number of queries judged for both, sums
-    of ``r_j - r_l`` and of its square. row_count, row_total: (R, P): models judged on a query and
-    sum of their r (a missing outcome as the model's mean). rank: int (R, M): random, breaks ties.
-    """
-
-    def __init__(self, desk: Desk):
-        """Nothing is judged yet."""
-        size, n_models, pool_size = desk.realizations, desk.n_models, desk.pool_size
-        shape = (size, n_models)
-        self.desk = desk
-        self.every = np.arange(size)
-        self.places = np.zeros(shape, dtype=np.int64)
-        self.places[:, desk.baseline] = pool_size
-        self.judged = self.places.astype(float)
-        self.total = np.zeros(shape)
-        self.pair_count, self.pair_sum, self.pair_square = np.zeros(
-            (3, *shape, n_models), dtype=np.float32
-        )
-        self.rank = ranks(desk)
-        self.row_count, self.row_total = np.zeros((2, size, pool_size))
-        self._rows = np.full((size, pool_size, n_models), MISSING, dtype=np.int8)
-        self._rows[:, :, desk.baseline] = 0
-
-    def climb(self, who: np.ndarray, models: np.ndarray) -> None:
-        """Judge the next query of one model in each of some realizations: int (r,) each."""
-        place = self.places[who, models]
-        outcome = self.desk.cells(who, place, models)
-        self._rows[who, place, models] = outcome
-        given = outcome != MISSING
-        value = np.where(given, outcome, 0)
-        self.places[who, models] = place + 1
-        self.judged[who, models] += given
-        self.total[who, models] += 0.5 * value
-        fill = self.total[who, models] / np.maximum(self.judged[who, models], 1)
-        self.row_count[who, place] += 1
-        self.row_total[who, place] += np.where(given, 0.5 * value, fill)
-        row = self._rows[who, place]
-        both = ((row != MISSING) & given[:, None]).astype(np.float32)
-        both[np.arange(len(who)), models] = 0
-        gap = both * np.float32(0.5) * (value[:, None] - row).astype(np.float32)
-        for sums, change, sign in (
-            (self.pair_count, both, 1),
-            (self.pair_sum, gap, -1),
-            (self.pair_square, gap * gap, 1),
-        ):
-            sums[who, models] += change
-            sums[who, :, models] += sign * change
-
-    def level(self, models: np.ndarray) -> None:
-        """Judge the first query not judged, of each model marked: bool (R, M)."""
-        for j in np.flatnonzero(models.any(axis=0)):
-            who = np.flatnonzero(models[:, j] & (self.places[:, j] < self.desk.pool_size))
-            if len(who):
-                self.climb(who, np.full(len(who), j))
-
-    def row(self, who: np.ndarray, places: np.ndarray) -> np.ndarray:
-        """Return what is known of one query each: int8 (r, M), MISSING where not judged."""
-        return self._rows[who, places]
-
-    @property
-    def mean(self) -> np.ndarray:
-        """Mean r over judged queries, shape ``(R, M)``; -inf where there is none."""
-        return np.where(self.judged > 0, self.total / np.maximum(self.judged, 1), -np.inf)
-
-
-def ranks(desk: Desk) -> np.ndarray:
-    """Draw a random rank of the models per realization, to break ties: int ``(R, M)``."""
-    seeds = desk.seeds or [np.random.SeedSequence(r) for r in range(desk.realizations)]
-    return np.stack([np.random.default_rng(s).permutation(desk.n_models) for s in seeds])
-
-
-def best_of(values: np.ndarray, rank: np.ndarray) -> np.ndarray:
-    """Position of the largest value of each row, ties by rank: int ``(R,)``."""
-    top = values == values.max(axis=1, keepdims=True)
-    return np.where(top, rank, rank.shape[1]).argmin(axis=1)
-
-
 class Method(ABC):
     """A way to spend judge calls. `play` is all that must be written."""
 
@@ -214,27 +122,3 @@ class Method(ABC):
     @abstractmethod
     def play(self, desk: Desk, budget: int) -> None:
         """Spend calls at the desk, at most ``budget`` in each realization; state answers."""
-
-
-def stratified(pool: Pool, orders: np.ndarray) -> np.ndarray:
-    """Spread each category evenly over every realization's order, random within a category.
-
-    Returns
-    -------
-    int32, shape ``(R, P)``: the same pools; not a uniformly random order.
-
-    Raises
-    ------
-    InputError: a pool without categories.
-    """
-    if pool.categories is None:
-        raise InputError(f"'{pool.name}' has no categories to stratify by.")
-    _, category = np.unique(np.array(pool.categories), return_inverse=True)
-    spread = np.empty(orders.shape, dtype=np.int32)
-    for out, order in zip(spread, orders, strict=True):
-        mine = category[order]
-        key = np.empty(len(order))
-        for c in np.unique(mine):
-            key[mine == c] = (np.arange((mine == c).sum()) + 0.5) / (mine == c).sum()
-        out[:] = order[np.argsort(key, kind="stable")]
-    return spread

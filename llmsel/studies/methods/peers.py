@@ -13,7 +13,8 @@ import numpy as np
 from llmsel._base.errors import InputError
 from llmsel.elimination import EXHAUSTED
 from llmsel.pool import MISSING
-from llmsel.studies.methods.desk import Desk, Ladder, Method, best_of, ranks
+from llmsel.studies.methods.desk import Desk, Method
+from llmsel.studies.methods.ladder import Ladder, best_of, ranks
 
 APART = "told apart"
 
@@ -21,11 +22,10 @@ APART = "told apart"
 class Uniform(Method):
     """Judge every candidate on every query: the plain way.
 
-    Parameters
-    ----------
-    orders: int, shape ``(R, B)``: queries in another order, such as the picks of a strategy
-        (``llmsel.studies.by_query.Result.chosen``); None for random.
-    name: what tables call it.
+    Args:
+        orders: int, shape ``(R, B)``: queries in another order, such as the picks of a strategy
+            (``llmsel.studies.by_query.Result.chosen``); None for random.
+        name: what tables call it.
     """
 
     def __init__(self, orders: np.ndarray | None = None, name: str = "uniform"):
@@ -128,16 +128,14 @@ class UCBE(Method):
     One cell at a time; means of (outcome + 1) / 2 over ``n`` judged cells. It needs the constant
     ``a``, not a budget, and has no stop of its own.
 
-    Parameters
-    ----------
-    a: exploration; the best value differs by benchmark.
-    shared: True: each candidate goes up the same order of queries; False: its own random order,
-        as published.
-    name: what tables call it.
+    Args:
+        a: exploration; the best value differs by benchmark.
+        shared: True: each candidate goes up the same order of queries; False: its own random order,
+            as published.
+        name: what tables call it.
 
-    Raises
-    ------
-    InputError: a not above 0.
+    Raises:
+        InputError: a not above 0.
     """
 
     block = 500
@@ -160,7 +158,7 @@ class UCBE(Method):
         own = None if self.shared else _own_orders(desk)
         for _ in range(min(budget, size * int(desk.paid.sum()))):
             if desk.due(every):
-                desk.answer(every, self._leaders(count, total, rank, desk))
+                desk.answer(every, self.leaders(count, total, rank, desk))
             at = bound.argmax(axis=1)
             model, place = columns[every, at], places[every, at].astype(np.int64)
             asked = place if own is None else own[every, model, place]
@@ -173,11 +171,11 @@ class UCBE(Method):
             value = total[every, at] / np.maximum(n, 1) + np.sqrt(self.a / np.maximum(n, 1))
             value = np.where(n > 0, value, np.inf)
             bound[every, at] = np.where(places[every, at] < size, value, -np.inf)
-        desk.answer(every, self._leaders(count, total, rank, desk))
+        desk.answer(every, self.leaders(count, total, rank, desk))
         desk.finish(every, EXHAUSTED)
 
     @staticmethod
-    def _leaders(count: np.ndarray, total: np.ndarray, rank: np.ndarray, desk: Desk) -> np.ndarray:
+    def leaders(count: np.ndarray, total: np.ndarray, rank: np.ndarray, desk: Desk) -> np.ndarray:
         """Mark the models of the highest mean, in the order of the models."""
         mean = np.where(count > 0, total / np.maximum(count, 1), -np.inf)
         mean = np.take_along_axis(mean, rank, axis=1)
@@ -196,15 +194,13 @@ class LUCB(Method):
     Kalyanakrishnan et al., "PAC subset selection in stochastic multi-armed bandits" (2012), with
     Gaussian paired radii and a finite-pool correction of ours: a heuristic stop.
 
-    Parameters
-    ----------
-    alpha: confidence of the radii.
-    t0: queries on which everyone is judged.
-    name: what tables call it.
+    Args:
+        alpha: confidence of the radii.
+        t0: queries on which everyone is judged.
+        name: what tables call it.
 
-    Raises
-    ------
-    InputError: a parameter out of range.
+    Raises:
+        InputError: a parameter out of range.
     """
 
     block = 250
