@@ -8,7 +8,7 @@ import sys
 import pytest
 from helpers.commands import ANSWERS
 
-from llmsel import cli
+from llmsel import __version__, cli
 from llmsel.studies import reproduce
 
 
@@ -31,6 +31,11 @@ def installed(*arguments):
 @pytest.fixture
 def run(monkeypatch, capsys):
     return lambda *words: llmsel(*words, monkeypatch=monkeypatch, capsys=capsys)
+
+
+def test_version(run):
+    code, out, _ = run("--version")
+    assert (code, out) == (0, f"llmsel {__version__}\n")
 
 
 def test_data_list_and_card(run):
