@@ -96,6 +96,7 @@ def test_parameters_are_python_values_or_words(run, monkeypatch):
     assert expected.items() <= seen[0].parameters.items()
 
 
+@pytest.mark.slow
 def test_the_installed_command_has_help_with_examples_and_lists_the_batch():
     shown = installed("reproduce", "--help")
     assert shown.returncode == 0 and "Example" in shown.stdout
