@@ -15,7 +15,7 @@ reproduce-all: .venv/installed  ## every notebook of notebooks/reproduce.toml th
 test: lint .venv/installed  ## everything CI runs; pytest's summary line comes last
 	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with $(CURDIR)/tests/nbval.cfg \
 		--cov=llmsel --cov-report=term:skip-covered --cov-fail-under=90 \
-		tests $(wildcard notebooks/*.ipynb)
+		tests llmsel $(wildcard notebooks/*.ipynb)
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .
