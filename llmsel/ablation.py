@@ -6,13 +6,13 @@ Everything here changes a pool or reads a result; the protocol itself stays in
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from llmsel._base.intervals import mean_interval
 from llmsel.belief import Belief
 from llmsel.errors import unknown
 from llmsel.experiment import Result, run
@@ -70,8 +70,8 @@ def compare(
     Returns
     -------
     One row per strategy but ``against``: ``strategy``, ``value`` and ``other`` (means over
-    budgets and realizations), ``difference``, ``low``, ``high`` (95 %, normal, paired over
-    realizations; it says nothing about other queries or other votes).
+    budgets and realizations), ``difference``, ``low``, ``high`` (95 %, Student's t, paired
+    over realizations; it says nothing about other queries or other votes).
 
     Raises
     ------
@@ -88,10 +88,8 @@ def compare(
 
 
 def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Lower end, mean, upper end of the 95 % normal interval of a mean over axis 0."""
-    mean = float(np.mean(values))
-    error = 1.96 * float(np.std(values, ddof=min(1, len(values) - 1))) / math.sqrt(len(values))
-    return mean - error, mean, mean + error
+    """Lower end, mean, upper end of Student's 95 % interval of a mean over axis 0."""
+    return mean_interval(values)
 
 
 def verdict(low: float, high: float, better: str, worse: str, unclear: str) -> str:

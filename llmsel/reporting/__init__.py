@@ -1,0 +1,1 @@
+"""From tables to figures, reports and the sentences of the documents."""
