@@ -137,10 +137,11 @@ def protocol(board: str) -> str:
 @finding
 def realizations() -> str:
     """Realizations of the main runs, which must be one number."""
-    return _one("efficiency.csv", "realizations")
+    return one_value("efficiency.csv", "realizations")
 
 
-def _one(name: str, parameter: str) -> str:
+def one_value(name: str, parameter: str) -> str:
+    """Read a parameter that all boards' tables of a name must share."""
     values = {str(header(name, board)[parameter]) for board in present(name)}
     if len(values) != 1:
         raise InputError(f"{name} was made with {parameter} {join(sorted(values))}, not with one.")
@@ -241,13 +242,21 @@ def changes_without_baseline(titles: dict[str, str], *, intervals: bool) -> str:
     return "; it ".join(f"{verb} {join(parts)}" for verb, parts in groups.items())
 
 
+def cause() -> str:
+    """Whether the baseline in the belief does the harm, and whether leaving it out cures it."""
+    words = {verdict(row.low, row.high) for row in without_baseline_rows().itertuples()}
+    if "ahead" not in words:
+        return "no cause"
+    return "a cause, and no cure" if "behind" in words else "a cause, and the cure"
+
+
 @finding
 def without_baseline() -> str:
     """What leaving the baseline out of the belief changes, in short."""
-    share = float(str(header("sensitivity-fresh.csv", "smol")["share"]))
+    share = float(one_value("sensitivity-fresh.csv", "share"))
     return (
         f"At {percent(share)} of the pool, identification with the baseline left out of the "
-        f"belief {changes_without_baseline(TITLES, intervals=False)}"
+        f"belief {changes_without_baseline(TITLES, intervals=False)}. So it is {cause()}"
     )
 
 
@@ -331,7 +340,7 @@ def _versus_peer(board: str, share: float) -> str:
 @finding
 def race_realizations() -> str:
     """Realizations of the races, which must be one number."""
-    return _one("race-summary.csv", "realizations")
+    return one_value("race-summary.csv", "realizations")
 
 
 @finding

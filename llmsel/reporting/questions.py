@@ -13,10 +13,12 @@ from llmsel.reporting.findings import (
     RANDOM,
     Finding,
     advantage,
+    cause,
     changes_without_baseline,
     code,
     header,
     join,
+    one_value,
     percent,
     points,
     present,
@@ -24,7 +26,6 @@ from llmsel.reporting.findings import (
     spread,
     table,
     verdict,
-    without_baseline_rows,
 )
 
 ALL = "smol-mt-bench-humaneval-arena-hard-alpacaeval"
@@ -59,7 +60,7 @@ def sensitivity() -> str:
             f"on `{board}` the default is {_advantage(default)}, the truly best pair "
             f"{_advantage(best)}"
         )
-    share = float(str(header("sensitivity-fresh.csv", "smol")["share"]))
+    share = float(one_value("sensitivity-fresh.csv", "share"))
     return f"At {percent(share)} of the pool, against random queries: {'; '.join(parts)}."
 
 
@@ -70,12 +71,8 @@ def _advantage(row: pd.Series) -> str:
 @question
 def candidates_only() -> str:
     """What leaving the baseline out of the belief changes, with intervals."""
-    words = {verdict(row.low, row.high) for row in without_baseline_rows().itertuples()}
-    cure = "a cause, and no cure" if {"ahead", "behind"} <= words else "a cause"
-    if "ahead" not in words:
-        cure = "no cause"
     quoted = {board: f"`{board}`" for board in BOARDS}
-    return f"Leaving it out {changes_without_baseline(quoted, intervals=True)}. So it is {cure}."
+    return f"Leaving it out {changes_without_baseline(quoted, intervals=True)}. So it is {cause()}."
 
 
 @question
