@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 
 from llmsel import paths, reproduce
@@ -234,6 +235,25 @@ def test_no_result_is_typed_in_by_hand():
     for text in [*parts, (ROOT / "notebooks/README.md").read_text()]:
         left = claims.PASSAGE.sub("", text)
         assert set(re.findall(r"\d[\d.,]* ?(?:%|points?\b)", left)) <= GIVEN
+
+
+def test_the_card_of_smol_says_what_its_scores_say():
+    scores = pd.read_csv(ROOT / "data/smol/scores.csv", index_col=0)
+    card = (ROOT / "data/smol/README.md").read_text()
+    rows = re.findall(r"^\| `([\w-]+)` \|[^|]*\|((?:[ \d.]*\|){5})$", card, re.MULTILINE)
+    assert {name for name, _ in rows} == set(scores.columns)
+    margin = scores.sub(scores["baseline"], axis=0)
+    wins, losses = (margin > 1e-9).sum(), (margin < -1e-9).sum()
+    for name, cells in rows:
+        draws = len(scores) - wins[name] - losses[name]
+        rate = (wins[name] + draws / 2) / len(scores)
+        own = [str(wins[name]), str(draws), str(losses[name]), f"{rate:.4f}"]
+        own = [""] * 4 if name == "baseline" else own
+        shown = [cell.strip() for cell in cells.split("|")[:-1]]
+        assert shown[:-1] == own
+        assert float(shown[-1]) == pytest.approx(scores[name].mean(), abs=0.00051)
+    draws = (margin.drop(columns="baseline").abs() <= 1e-9).to_numpy()
+    assert f"Of the {draws.size} outcomes, {draws.sum()} (" in card
 
 
 # -- committed runs and tables ------------------------------------------------------------------

@@ -292,3 +292,15 @@ def runs(notebook: str, *suffixes: str) -> str:
     found = [s for s in suffixes if (paths.RENDERED / f"{notebook}-{s}.ipynb").exists()]
     links = [f"[{s}](rendered/{notebook}-{s}.ipynb)" for s in found]
     return ", ".join(links) or "none yet"
+
+
+@question
+def pass_rates(*models: str) -> str:
+    """Shares of HumanEval's tasks that models pass: those named, and the range of the others."""
+    verdicts = pd.read_csv(paths.ROOT / "data" / "humaneval" / "verdicts.csv", index_col=0)
+    rates = verdicts.mean()
+    others = rates.drop(list(models))
+    return (
+        f"{', '.join(f'{model} {percent(rates[model])}' for model in models)}, the other "
+        f"{len(others)} {percent(others.min())} to {percent(others.max())}"
+    )
