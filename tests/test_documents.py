@@ -15,7 +15,7 @@ import pytest
 
 from llmsel._base import files as paths
 from llmsel._base.errors import InputError
-from llmsel.reporting import claims
+from llmsel.reporting import claims, findings
 from llmsel.reporting.findings import FINDINGS, advantage, join, percent, points
 from llmsel.studies import reproduce
 
@@ -87,7 +87,9 @@ def broken(path):
             continue
         file, _, fragment = unquote(link).partition("#")
         target = (path.parent / file) if file else path
-        if not target.exists() or (fragment and target.suffix in (".md", ".ipynb") and fragment not in anchors(target)):
+        if not target.exists() or (
+            fragment and target.suffix in (".md", ".ipynb") and fragment not in anchors(target)
+        ):
             lost.append(link)
     return lost
 
@@ -209,8 +211,20 @@ def test_text_outside_markers_is_kept_and_a_block_stands_alone():
     assert claims.rewrite(once, findings=two) == once
 
 
-def test_the_command_checks():
-    run = [sys.executable, "-m", "llmsel.reporting.claims", "--check"]
+def test_the_command_checks_and_writes(tmp_path, monkeypatch, capsys):
+    page = copied(tmp_path)
+    before = page.read_text()
+    page.write_text(re.sub(r"(claim:realizations -->)\d+", r"\g<1>7", before))
+    monkeypatch.setattr(claims, "documents", lambda: [page])
+    assert claims.main(["--check"]) == 1
+    assert "claim 'realizations'" in capsys.readouterr().out
+    assert claims.main([]) == 0 and page.read_text() == before
+    assert f"rewrote {page}" in capsys.readouterr().out
+    assert claims.main(["--check"]) == 0
+
+
+def test_the_module_is_the_command():
+    run = [sys.executable, *claims.COMMAND.split()[1:], "--check"]
     done = subprocess.run(run, capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
 
@@ -221,6 +235,33 @@ def test_words_of_findings():
     assert advantage(0.01, -0.1, 0.12) == "level at +1.0 (-10.0 to +12.0)"
     assert points(-0.0001) == "+0.0" and percent(0.1234, 1) == "12.3 %"
     assert (join([]), join(["a"]), join(["a", "b", "c"])) == ("none", "a", "a, b and c")
+
+
+@pytest.mark.parametrize(
+    ("ends", "word"),
+    [
+        ([(0.1, 0.2), (-0.2, -0.1)], "a cause, and no cure"),
+        ([(0.1, 0.2), (-0.1, 0.1)], "a cause, and the cure"),
+        ([(-0.1, 0.1), (-0.2, -0.1)], "no cause"),
+    ],
+)
+def test_the_verdict_on_the_baseline_follows_the_intervals(ends, word, monkeypatch):
+    rows = pd.DataFrame(ends, columns=["low", "high"])
+    monkeypatch.setattr(findings, "without_baseline_rows", lambda: rows)
+    assert findings.cause() == word
+
+
+def test_tables_that_do_not_fit_a_sentence_are_told(tmp_path, monkeypatch):
+    results = tmp_path / "results"
+    shutil.copytree(paths.RESULTS, results)
+    monkeypatch.setattr(paths, "RESULTS", results)
+    file = results / "smol" / "efficiency.csv"
+    text = file.read_text().replace('"realizations": 1000', '"realizations": 10')
+    file.write_text(text.replace("near-best 1 %", "near-best 7 %"))
+    with pytest.raises(InputError, match="10 and 1000"):
+        FINDINGS["realizations"]()
+    with pytest.raises(InputError, match="near-best 1 %"):
+        FINDINGS["queries-needed"]()
 
 
 # results are never typed in: what is left are definitions, promises and the paper's own number
