@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from llmsel._base.errors import unknown
-from llmsel._base.intervals import mean_interval
+from llmsel._base.intervals import mean_interval as mean_interval
 from llmsel.studies.scores import IDENTIFICATION, Scores
 
 

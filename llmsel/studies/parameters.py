@@ -1,6 +1,6 @@
 """Tune a strategy's parameters without any real judgement: the weak judges play the oracle.
 
-DESIGN.md section 2: run the strategy against the noisy outcomes, keep the parameters that reach
+ARCHITECTURE.md, "Method": run the strategy against the noisy outcomes, keep the parameters that reach
 90 % identification of the noisy-best model with the fewest queries, ties by the area under the
 identification curve.
 """
