@@ -47,12 +47,12 @@ LIMITS = {
 # ptrace, pipe, memfd_create, mount. Its own start is the one `execve` there is something to run.
 SYSTEM_CALLS = """
 access arch_prctl brk clock_getres clock_gettime clock_nanosleep close dup dup2 dup3 execve exit
-exit_group faccessat faccessat2 fcntl fstat futex getcwd getdents64 getegid geteuid getgid getpid
-getppid getrandom getrlimit getrusage gettid gettimeofday getuid ioctl lseek lstat madvise mmap
-mprotect mremap munmap nanosleep newfstatat open openat poll ppoll pread64 prlimit64 pselect6 read
-readlink readlinkat rseq rt_sigaction rt_sigprocmask rt_sigreturn sched_getaffinity sched_yield
-select set_robust_list set_tid_address setgroups setresgid setresuid setrlimit sigaltstack stat
-statx sysinfo time times uname wait4 write writev
+exit_group faccessat faccessat2 fcntl fstat futex getcwd getdents64 getegid geteuid getgid
+getgroups getpid getppid getrandom getresgid getresuid getrlimit getrusage gettid gettimeofday
+getuid ioctl lseek lstat madvise mmap mprotect mremap munmap nanosleep newfstatat open openat poll
+ppoll pread64 prlimit64 pselect6 read readlink readlinkat rseq rt_sigaction rt_sigprocmask
+rt_sigreturn sched_getaffinity sched_yield select set_robust_list set_tid_address setgroups
+setresgid setresuid setrlimit sigaltstack stat statx sysinfo time times uname wait4 write writev
 """.split()
 
 
