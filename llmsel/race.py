@@ -47,7 +47,7 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True)
-class Certificate:
+class RaceVerdict:
     """What a race can say now.
 
     Args:
@@ -213,9 +213,9 @@ class Race:
                 told.setdefault(model, MISSING)
         self._learn()
 
-    def certificate(self) -> Certificate:
+    def verdict(self) -> RaceVerdict:
         """Say who wins, or leads, and what that is worth."""
-        return certify(self._race, self._pool, self.rule, self._delta, *self._paid)
+        return race_verdict(self._race, self._pool, self.rule, self._delta, *self._paid)
 
     @property
     def _paid(self) -> tuple[int, int]:
@@ -260,9 +260,9 @@ class Race:
         self._begin()
 
 
-def certify(
+def race_verdict(
     race: Races, pool: Pool, rule: Rule, delta: float, calls: int, queries: int
-) -> Certificate:
+) -> RaceVerdict:
     """Say who wins, or leads, in the one realization of a race, and what that is worth.
 
     Args:
@@ -298,7 +298,7 @@ def certify(
         else f"with probability at least {1 - alpha:.0%}"
     )
     cost = f"{calls} calls on {queries} of {pool.n_queries} queries"
-    return Certificate(
+    return RaceVerdict(
         winners=winners,
         live=live,
         dropped={m: int(t) for m, t in zip(pool.models, race.dropped[0], strict=True) if t > 0},

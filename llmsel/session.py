@@ -17,7 +17,7 @@ from llmsel._base.intervals import wilson
 from llmsel.belief import Belief, entropy, posterior
 from llmsel.elimination import Rule
 from llmsel.pool import MISSING, Pool, draw_orders
-from llmsel.race import Certificate, Races, certify
+from llmsel.race import Races, RaceVerdict, race_verdict
 from llmsel.strategies import CLOSED, LLMSelector, Random, Strategy, make, pick
 
 
@@ -43,12 +43,13 @@ class Answer:
     """What the annotations so far say.
 
     Args:
-        leaders: the model, or the models tied, with the highest win rate so far. win_rate: of the
-            leaders on the annotated queries, in [0, 1]. low, high: 95 % Wilson interval of that win
-            rate for the whole pool, shrunk for a finite pool. Valid for queries drawn at random and
-            a model fixed beforehand; otherwise a guide. belief: P(best) per model under the
-            two-parameter model. annotated, queries: number of annotated queries, and of all.
-            certificate: what the stopping rule says, see `llmsel.race.Certificate`; None without a
+        leaders: the model, or the models tied, with the highest win rate so far.
+        win_rate: of the leaders on the annotated queries, in [0, 1].
+        low, high: 95 % Wilson interval of that win rate for the whole pool, shrunk for a finite
+            pool. Valid for queries drawn at random and a model fixed beforehand; otherwise a guide.
+        belief: P(best) per model under the two-parameter model.
+        annotated, queries: number of annotated queries, and of all.
+        certificate: what the stopping rule says, see `llmsel.race.RaceVerdict`; None without a
             rule.
         statement: the answer in one sentence, with what it is worth.
     """
@@ -60,7 +61,7 @@ class Answer:
     belief: Mapping[str, float]
     annotated: int
     queries: int
-    certificate: Certificate | None
+    certificate: RaceVerdict | None
     statement: str
 
 
@@ -69,11 +70,12 @@ class Session:
 
     Args:
         pool: the queries and models, with votes if the strategy needs them. Outcomes in it are
-            ignored. strategy: a `Strategy` or its name. seed: of the order that breaks ties; the
-            order itself, for the strategy Random. rule: stopping rule, as of a race:
-            `llmsel.elimination.Certified` (with the strategy Random) or
-            `llmsel.elimination.Heuristic` (any strategy); None for none. It only speaks: `ask` goes
-            on.
+            ignored.
+        strategy: a `Strategy` or its name.
+        seed: of the order that breaks ties; the order itself, for the strategy Random.
+        rule: stopping rule, as of a race: `llmsel.elimination.Certified` (with the strategy Random)
+            or `llmsel.elimination.Heuristic` (any strategy); None for none. It only speaks: `ask`
+            goes on.
         delta: win-rate margin (0..1) within which the rule may stop, fixed beforehand; 0 for none.
 
     Raises:
@@ -227,12 +229,12 @@ class Session:
             race.begin_batch()
             race.learn(self._waiting.pop(turn)[None, None])
 
-    def certificate(self) -> Certificate | None:
+    def race_verdict(self) -> RaceVerdict | None:
         """Say what the stopping rule says; None without a rule."""
         if self._race is None or self.rule is None:
             return None
         calls = sum(int((row != MISSING).sum()) - 1 for _, row in self.history)
-        return certify(self._race, self.pool, self.rule, self.delta, calls, len(self.history))
+        return race_verdict(self._race, self.pool, self.rule, self.delta, calls, len(self.history))
 
     def undo(self) -> str:
         """Take the last annotation back; return its query id.
@@ -270,7 +272,7 @@ class Session:
         complete = bool((count == n).all())
         name = " and ".join(leaders)
         tied = f"{name} are tied" if len(leaders) > 1 else f"{name} leads"
-        held = self.certificate()
+        held = self.race_verdict()
         certified = held is not None and held.certified
         if complete:
             worth = "every query is judged: this is exact."

@@ -23,11 +23,12 @@ def similarity(pool: Pool, kind: str = "token_f1", cache: bool = True) -> np.nda
     """Measure the similarity of every two responses to the same query.
 
     Args:
-        pool: must hold responses. kind: ``token_f1``: shared tokens (with multiplicity) over the
-            mean length; ``rouge_l``: the same with the longest common subsequence (ROUGE-L's F
-            measure, Lin 2004). Tokens are lower-cased words and single punctuation marks; two empty
-            responses are equal (1), an empty and another one share nothing (0). cache: keep the
-            result in `llmsel._base.files.cache_dir`, keyed by a hash of all that goes in.
+        pool: must hold responses.
+        kind: ``token_f1``: shared tokens (with multiplicity) over the mean length; ``rouge_l``: the
+            same with the longest common subsequence (ROUGE-L's F measure, Lin 2004). Tokens are
+            lower-cased words and single punctuation marks; two empty responses are equal (1), an
+            empty and another one share nothing (0).
+        cache: keep the result in the cache folder, keyed by a hash of all that goes in.
 
     Returns:
         float32, shape ``(n, M, M)``, symmetric, in [0, 1], 1 on the diagonal.

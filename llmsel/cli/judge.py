@@ -22,11 +22,11 @@ from llmsel.cli.options import (
     read_begun,
     read_pool,
 )
-from llmsel.judging.collect import annotate, bias, race
+from llmsel.judging.collect import annotate, bias, judge_race
 from llmsel.judging.judges import Judge, ProgramJudge
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.replay import Annotation
-from llmsel.race import Certificate, Race
+from llmsel.race import Race, RaceVerdict
 from llmsel.session import Answer
 
 ORDERS = ("both", "candidate first", "baseline first")
@@ -119,7 +119,7 @@ def judge_command(
         if not yes and not typer.confirm("start?", err=True):
             raise typer.Exit(1)
     strategy = None if held is not None else "LLM Selector" if run is None else "Random"
-    said: Answer | Certificate
+    said: Answer | RaceVerdict
     with AnnotationLog(log, answers, strategy) as opened:
         if run is not None:
             said = _race(opened, judge, run, calls, workers)
@@ -139,14 +139,14 @@ def judge_command(
 
 def _race(
     log: AnnotationLog, judge: Judge, run: Race, calls: int | None, workers: int
-) -> Certificate:
+) -> RaceVerdict:
     with tqdm(unit=" calls", desc="race", disable=None) as bar:
 
-        def watch(now: Certificate) -> None:
+        def watch(now: RaceVerdict) -> None:
             bar.update(len(log.given) - bar.n)
             bar.set_postfix_str(f"{now.queries} queries, {len(now.live)} models left")
 
-        return race(log, judge, run, calls, workers, watch)
+        return judge_race(log, judge, run, calls, workers, watch)
 
 
 def _bias(given: list[Annotation]) -> dict[str, float] | None:

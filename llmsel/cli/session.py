@@ -13,7 +13,7 @@ from llmsel._base.errors import InputError, unknown
 from llmsel.cli.judge import judge_command
 from llmsel.cli.options import AsJson, Baseline, Log, Source, facts, race_of, read_begun, read_pool
 from llmsel.elimination import Certified, Heuristic
-from llmsel.judging.collect import certificate, resume
+from llmsel.judging.collect import resume, verdict_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.replay import read_log, replay
 from llmsel.pool import MISSING
@@ -88,7 +88,7 @@ def _race_question(log: AnnotationLog) -> Question:
     assert run is not None
     tasks, pool = run.ask(), log.session.pool
     if not tasks:
-        raise InputError(f"the race is over: {run.certificate().statement}")
+        raise InputError(f"the race is over: {run.verdict().statement}")
     query, models = tasks[0].query, tasks[0].models
     responses = None
     if pool.responses is not None:
@@ -170,7 +170,7 @@ def status(log: Log, pool: Source, baseline: Baseline = None, as_json: AsJson = 
     Example: llmsel session status log.jsonl --pool answers.jsonl --baseline gpt-4 --json
     """
     contents = read_log(log, read_pool(pool, baseline))
-    held = certificate(contents)
+    held = verdict_of(contents)
     said = contents.session.best() if held is None else held
     if as_json:
         typer.echo(json.dumps({**facts(said), "outcomes": len(contents.given)}, indent=2))

@@ -12,10 +12,10 @@ import numpy as np
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
 from llmsel._base.intervals import wilson
-from llmsel.judging.collect import bias, certificate
+from llmsel.judging.collect import bias, verdict_of
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import MISSING, Pool
-from llmsel.race import Certificate
+from llmsel.race import RaceVerdict
 from llmsel.session import Session
 from llmsel.studies.diagnose import diagnose, judge_is_candidate, near_duplicates
 
@@ -55,7 +55,7 @@ def report(contents: Contents) -> str:
         InputError: nothing annotated yet, or no query finished where there is no race.
     """
     session, given = contents.session, contents.given
-    pool, held = session.pool, certificate(contents)
+    pool, held = session.pool, verdict_of(contents)
     if held is None:
         answer = session.best()
         statement, leaders = answer.statement, answer.leaders
@@ -119,7 +119,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return f"<table>{line(head, 'th')}\n{body}</table>"
 
 
-def _evidence(session: Session, rows: np.ndarray, held: Certificate | None) -> str:
+def _evidence(session: Session, rows: np.ndarray, held: RaceVerdict | None) -> str:
     """One line per model, best first: outcomes, win rate; and belief, or its end in the race."""
     if held is None:
         belief = session.best().belief

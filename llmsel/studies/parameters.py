@@ -17,8 +17,9 @@ from llmsel._base.intervals import interval, wilson
 from llmsel.belief import Belief
 from llmsel.pool import Pool
 from llmsel.strategies import LLMSelector, SelectLLM, Strategy
-from llmsel.studies.by_query import Result, run
+from llmsel.studies.by_query import run
 from llmsel.studies.efficiency import first_stable
+from llmsel.studies.protocol import Result
 from llmsel.studies.scores import IDENTIFICATION, SLACK, score
 
 TAUS = (*(t / 10 for t in range(1, 10)), 1.0, 2.0, 3.0, 4.0, 5.0)

@@ -36,11 +36,13 @@ class Run:
     """One notebook with its parameters.
 
     Args:
-        name: of the run and of its rendered notebook. notebook: file name in ``notebooks/`` without
-            ``.ipynb``. parameters: passed to papermill; unknown ones are refused. outputs: files it
-            makes, relative to the checkout; a missing one makes the run outdated. data: names of
-            the benchmarks it reads. reads: files that other runs make (patterns relative to the
-            checkout): the run comes after them.
+        name: of the run and of its rendered notebook.
+        notebook: file name in ``notebooks/`` without ``.ipynb``.
+        parameters: passed to papermill; unknown ones are refused.
+        outputs: files it makes, relative to the checkout; a missing one makes the run outdated.
+        data: names of the benchmarks it reads.
+        reads: files that other runs make (patterns relative to the checkout): the run comes after
+            them.
         extra: not part of ``--all``, as it needs what only a network brings.
         show: an efficiency table among the outputs, printed to the terminal after the run.
     """
@@ -182,10 +184,12 @@ def execute_all(
     """Run a batch, skipping what is up to date.
 
     Args:
-        runs: what to run. workers: notebooks at a time, each in a process of its own. With one, a
-            notebook spreads its realizations over all cores; with more, each notebook keeps to one
-            core. force: run what is up to date too. backend: a joblib backend: ``loky`` (this
-            machine), ``dask`` or ``ray``; None takes the active one.
+        runs: what to run.
+        workers: notebooks at a time, each in a process of its own. With one, a notebook spreads its
+            realizations over all cores; with more, each notebook keeps to one core.
+        force: run what is up to date too.
+        backend: a joblib backend: ``loky`` (this machine), ``dask`` or ``ray``; None takes the
+            active one.
         address: of the cluster's scheduler.
 
     Returns:

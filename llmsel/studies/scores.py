@@ -19,7 +19,7 @@ import pandas as pd
 
 from llmsel._base.intervals import percentile, wilson
 from llmsel.pool import MISSING
-from llmsel.studies.by_query import Result
+from llmsel.studies.protocol import Result
 
 NEAR_BEST = (0.1, 0.5, 1.0, 2.5, 5.0)  # percent below the best win rate
 IDENTIFICATION, GAP = "identification", "gap"

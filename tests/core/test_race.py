@@ -194,7 +194,7 @@ def play(race, pool):
         for task in tasks:
             row = pool.outcomes[place[task.query]]
             race.tell(task.query, {m: int(row[pool.models.index(m)]) for m in task.models})
-    return race.certificate()
+    return race.verdict()
 
 
 @pytest.mark.parametrize("batch", [1, 7])
@@ -217,7 +217,7 @@ def test_a_failed_judgement_is_asked_again_and_the_race_waits():
     assert bumpy.ask()[0] == first
     bumpy.tell(first.query, {first.models[0]: 0})
     assert bumpy.ask()[0].models == first.models[1:]
-    now = bumpy.certificate()
+    now = bumpy.verdict()
     assert (now.calls, now.queries) == (1, 1)  # what was judged, not what was asked for
     bumpy = Race(pool, seed=1, batch=3)
     for task in bumpy.ask():
@@ -227,7 +227,7 @@ def test_a_failed_judgement_is_asked_again_and_the_race_waits():
 
 def test_many_level_leaders_are_counted_not_listed():
     race = Race(simulated(n=20, m=6, spread=1.0, seed=1))
-    assert race.certificate().statement.startswith("7 models lead; the best is one of the 7")
+    assert race.verdict().statement.startswith("7 models lead; the best is one of the 7")
 
 
 @pytest.mark.parametrize("rule", [Certified(alpha=0.1), Heuristic(z=2.0)], ids=str)
@@ -257,7 +257,7 @@ def test_giving_up_keeps_the_certificate_on_the_safe_side():
 def test_the_certificate_speaks():
     pool = simulated(n=50, m=4, spread=2.0, seed=17)
     race = Race(pool)
-    assert "the best is one of the 5 models left of 5" in race.certificate().statement
+    assert "the best is one of the 5 models left of 5" in race.verdict().statement
     assert "is the best of this pool (with probability at least 95%" in play(race, pool).statement
     assert "heuristic rule, without a certificate" in play(Race(pool, Heuristic()), pool).statement
     wins = np.where(np.arange(6) == simulated().baseline_index, 0, 1)

@@ -106,6 +106,7 @@ def stop():
         process.wait()
 
 
+@pytest.mark.slow
 def test_click_through_kill_the_kernel_reopen_and_continue(tmp_path, stop):
     rows = [[EVIL, f"other {i}", "the baseline"] for i in range(4)]
     pool = Pool(

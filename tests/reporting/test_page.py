@@ -7,7 +7,7 @@ import pytest
 from helpers import pools
 
 from llmsel._base.errors import InputError
-from llmsel.judging.collect import race
+from llmsel.judging.collect import judge_race
 from llmsel.judging.judges import ProgramJudge
 from llmsel.judging.log import AnnotationLog
 from llmsel.pool import MISSING
@@ -93,7 +93,7 @@ def test_a_race_is_reported_with_its_certificate(tmp_path):
     with pytest.raises(InputError, match="no annotation yet"):
         write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html")
     with AnnotationLog(tmp_path / "log.jsonl", pool) as log:
-        held = race(log, judge, Race(pool))
+        held = judge_race(log, judge, Race(pool))
     assert held.certified and held.winners == (pool.models[int(rates.argmax())],)
     page = write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html").read_text()
     tags = Tags()

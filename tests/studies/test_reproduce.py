@@ -67,6 +67,7 @@ def test_a_failed_or_torn_run_is_not_up_to_date(here):
     assert not reproduce.up_to_date(run)
 
 
+@pytest.mark.slow
 def test_the_command_runs_all_in_two_processes_and_the_second_time_nothing(here):
     text = "\n".join(
         f'[[run]]\nname = "r{i}"\nnotebook = "tiny"\nparameters = {{ value = {i} }}'
@@ -134,6 +135,7 @@ def test_an_unknown_backend_is_refused():
         reproduce.cluster("dusk", None)
 
 
+@pytest.mark.slow
 def test_a_killed_batch_goes_on_where_it_stopped(here):
     """kill -9 in the second of three runs: the first is kept, the others are made."""
     runs = [Run("a", "tiny", {"value": 1}), Run("b", "tiny", {"value": 2}), Run("c", "tiny")]

@@ -65,10 +65,10 @@ class Anytime(Method):
     outcomes count as the worst for the claim, as there.
 
     Args:
-        alpha: in (0, 1): drop with the certificate above; None: drop by z, a heuristic. orders:
-            int, shape ``(R, P)``: another order than the random one, without a certificate. z, t0,
-            floor: see `llmsel.elimination.Heuristic`; z = 3 is too bold here, as pairs are looked
-            at after every cell.
+        alpha: in (0, 1): drop with the certificate above; None: drop by z, a heuristic.
+        orders: int, shape ``(R, P)``: another order than the random one, without a certificate.
+        z, t0, floor: see `llmsel.elimination.Heuristic`; z = 3 is too bold here, as pairs are
+            looked at after every cell.
         first: queries on which everyone is judged at the start.
         batch: cells per step, for judges called in parallel.
         name: what tables call it.
