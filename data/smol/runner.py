@@ -4,6 +4,7 @@
 inputs but not the wanted outputs, so the code it runs can lie about nothing but its own outputs.
 """
 
+import contextlib
 import json
 import os
 import resource
@@ -71,10 +72,8 @@ def main() -> None:
     confine(job["limits"])
     outputs = detach()
     scope: dict[str, Any] = {"__name__": "response"}
-    try:
+    with contextlib.suppress(BaseException):
         exec(compile(job["source"], "response", "exec"), scope)
-    except BaseException:
-        pass
     named, function = find(scope, job["function"])
     if function is not None:
         os.write(outputs, (json.dumps({"named": named}) + "\n").encode())

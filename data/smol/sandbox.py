@@ -44,7 +44,8 @@ LIMITS = {
 }
 
 # What an interpreter needs to start and to compute. Not among them: fork, clone, socket, kill,
-# ptrace, pipe, memfd_create, mount. Its own start is the one `execve` there is something to run.
+# ptrace, pipe, memfd_create, mount. `wait4` is for the first process of the namespace, bubblewrap,
+# which the filter binds too; its one `execve` starts the interpreter, and nothing else is there.
 SYSTEM_CALLS = """
 access arch_prctl brk clock_getres clock_gettime clock_nanosleep close dup dup2 dup3 execve exit
 exit_group faccessat faccessat2 fcntl fstat futex getcwd getdents64 getegid geteuid getgid
@@ -53,7 +54,7 @@ getuid ioctl lseek lstat madvise mmap mprotect mremap munmap nanosleep newfstata
 ppoll pread64 prlimit64 pselect6 read readlink readlinkat rseq rt_sigaction rt_sigprocmask
 rt_sigreturn sched_getaffinity sched_yield select set_robust_list set_tid_address setgroups
 setresgid setresuid setrlimit sigaltstack stat statx sysinfo time times uname wait4 write writev
-""".split()
+"""
 
 
 class Unavailable(RuntimeError):
@@ -172,9 +173,9 @@ def _command() -> list[str]:
         command += ["--perms", "0755", "--dir", path]
     for path in _needed():
         command += ["--ro-bind", path, path]
-    packages = os.path.join(sysconfig.get_path("stdlib"), "site-packages")
-    if os.path.isdir(packages):
-        command += ["--tmpfs", packages, "--remount-ro", packages]
+    packages = Path(sysconfig.get_path("stdlib")) / "site-packages"
+    if packages.is_dir():
+        command += ["--tmpfs", str(packages), "--remount-ro", str(packages)]
     command += ["--dev-bind", "/dev/null", "/dev/null", "--remount-ro", "/", "--chdir", "/"]
     # Without a fixed hash seed the order of a set of strings, so a score, would vary.
     return [*command, "--setenv", "PYTHONHASHSEED", "0"]
@@ -184,7 +185,7 @@ def _needed() -> list[str]:
     """Return the interpreter and the directories of its library and the system's libraries."""
     libraries = [f"{sys.base_prefix}/lib", f"{sys.base_prefix}/lib64"]
     libraries += ["/usr/lib", "/usr/lib64", "/lib", "/lib64"]
-    directories = [path for path in dict.fromkeys(libraries) if os.path.isdir(path)]
+    directories = [path for path in dict.fromkeys(libraries) if Path(path).is_dir()]
     return [*directories, os.path.realpath(sys.executable)]
 
 
@@ -212,7 +213,7 @@ def _filter() -> bytes:
             _refusal(f"seccomp is missing ({error}; pip install pyseccomp)")
         ) from error
     rules = pyseccomp.SyscallFilter(pyseccomp.ERRNO(errno.EPERM))
-    for name in SYSTEM_CALLS:
+    for name in SYSTEM_CALLS.split():
         if pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name) != -1:  # -1: not known here
             rules.add_rule(pyseccomp.ALLOW, name)
     with tempfile.TemporaryFile() as file:

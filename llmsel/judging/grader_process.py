@@ -15,6 +15,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 SHOWN = 300  # characters of a message or a value
@@ -51,7 +52,7 @@ class Channel:
 
 def load(path: str, name: str) -> Callable[..., Any] | None:
     """Import the file, with its folder on the path as for a script; return its function."""
-    sys.path.insert(0, os.path.dirname(os.path.abspath(path)))
+    sys.path.insert(0, str(Path(path).resolve().parent))
     spec = importlib.util.spec_from_file_location("llmsel_program", path)
     if spec is None or spec.loader is None:
         raise ImportError("it is no Python file")
@@ -69,7 +70,7 @@ def describe(error: BaseException, path: str) -> str:
     else:
         what = f"raised {type(error).__name__}: {error}"[:SHOWN].rstrip(": ")
     lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == path]
-    return f"{what} ({os.path.basename(path)}, line {lines[-1]})" if lines else what
+    return f"{what} ({Path(path).name}, line {lines[-1]})" if lines else what
 
 
 def sendable(value: Any) -> dict[str, Any]:

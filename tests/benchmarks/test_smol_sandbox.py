@@ -10,6 +10,7 @@ import psutil
 import pytest
 from helpers.smol import SMOL, grader, no_sandbox, sandbox
 
+pytestmark = pytest.mark.slow
 REFUSAL = no_sandbox()
 needs_sandbox = pytest.mark.skipif(REFUSAL is not None, reason=str(REFUSAL))
 

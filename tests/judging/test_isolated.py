@@ -18,6 +18,8 @@ from llmsel.judging.isolated import (
 )
 from llmsel.pool import MISSING
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def isolated(tmp_path):
