@@ -65,7 +65,7 @@ def votes() -> Iterator[Any]:
     for one in (made(), *adversarial_pools().values()):
         yield one.outcomes, one.votes
     for variant in VARIANTS:
-        yield add_votes(pool, (1, 2, 5), variant, cache=False).votes
+        yield add_votes(pool, (1, 2, 5), variant=variant, cache=False).votes
     for kind in KINDS:
         yield similarity(pool, kind, cache=False)
     yield judges.length_votes(pool), judges.consensus_votes(pool), judges.perfect_votes(pool)
@@ -98,7 +98,7 @@ def calls() -> Iterator[Any]:
         yield contest.leaders, contest.ends
     for rule in (Certified(), Certified(0.2, 0.4), Heuristic()):
         yield from _evidence(rule)
-    yield stratified(real(), draw_orders(40, 30, 9, 1))
+    yield stratified(real(), draw_orders(40, 30, realizations=9, seed=1))
 
 
 def tables() -> Iterator[Any]:
@@ -140,8 +140,8 @@ def _methods() -> list[Method]:
 def _evidence(rule: Rule, delta: float = 0.05) -> Iterator[Any]:
     """Public state of a rule's evidence over the queries: nothing of it is rounded to a verdict."""
     pool = made(gaps=True)
-    rows = pool.need("outcomes")[draw_orders(pool.n_queries, 30, 9, 1)]
-    now = Standing(9, pool.n_models, pool.baseline_index, 30)
+    rows = pool.need("outcomes")[draw_orders(pool.n_queries, 30, realizations=9, seed=1)]
+    now = Standing(9, pool.n_models, baseline=pool.baseline_index, pool_size=30)
     evidence = rule.begin(now, delta)
     for place in range(30):
         evidence.stake(now)
@@ -152,7 +152,7 @@ def _evidence(rule: Rule, delta: float = 0.05) -> Iterator[Any]:
 
 def _fixed_result(pool: Pool) -> Result:
     """A result whose picks are random orders, whatever the strategies do."""
-    orders = draw_orders(pool.n_queries, 30, 9, 1)
+    orders = draw_orders(pool.n_queries, 30, realizations=9, seed=1)
     names = ("Random", "LLM Selector", "Uncertainty")
     chosen = {name: np.roll(orders, 7 * k, axis=1) for k, name in enumerate(names)}
     return Result(pool, orders, chosen, NAMED)

@@ -28,12 +28,12 @@ def reversed_pick(scores, rank):
     return strategies.pick(-scores, rank)
 
 
-def less_at_stake(*given):
-    return 0.99 * elimination_kelly(*given)
+def less_at_stake(*given, **named):
+    return 0.99 * elimination_kelly(*given, **named)
 
 
-def a_little_wider(values):
-    low, mean, high = intervals.interval(values)
+def a_little_wider(values, **options):
+    low, mean, high = intervals.mean_interval(values, **options)
     return low - 1e-6, mean, high
 
 
@@ -47,7 +47,7 @@ elimination_kelly = elimination.kelly
         (strategies, "TIE", 1e-2, "queries"),
         (scores, "SLACK", 0.5, "tables"),
         (efficiency, "LEVELS", (0.7, 0.8, 0.9, 0.95, 0.99), "tables"),
-        (paired, "interval", a_little_wider, "tables"),
+        (paired, "mean_interval", a_little_wider, "tables"),
         (elimination, "kelly", less_at_stake, "calls"),
         (elimination, "SHARE_EXACT", 0.69, "calls"),
         (elimination.Certified, "certifies", False, "calls"),
