@@ -117,7 +117,7 @@ def load(name: str, *, votes: bool = True, **options: Any) -> Pool:
         return add_votes(pool) if votes and pool.votes is None else pool
 
     if benchmark.files():
-        return cached(fingerprint(name), options | {"votes": votes}, build)
+        return cached(fingerprint(name), options | {"votes": votes}, build=build)
     return build()
 
 

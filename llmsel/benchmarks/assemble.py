@@ -27,6 +27,7 @@ DUPLICATES = "exact duplicates"  # the note that holds them
 def join(
     benchmark: str,
     source: str,
+    *,
     queries: Sequence[Any],
     answers: Mapping[str, Iterable[tuple[Any, Any]]],
 ) -> np.ndarray:
@@ -115,7 +116,7 @@ def duplicates(pool: Pool) -> list[tuple[str, str]]:
     return pairs
 
 
-def cached(fingerprint: str, options: Mapping[str, Any], build: Callable[[], Pool]) -> Pool:
+def cached(fingerprint: str, options: Mapping[str, Any], *, build: Callable[[], Pool]) -> Pool:
     """Return the pool that ``build`` makes, kept in the cache (``cache_dir()/pools``).
 
     The key holds the files' pinned hashes (``fingerprint``), the options and the source of the

@@ -221,6 +221,7 @@ def one_folder_down(text: str) -> str:
 def execute_all(
     runs: Sequence[Run],
     workers: int = 1,
+    *,
     force: bool = False,
     backend: str | None = None,
     address: str | None = None,

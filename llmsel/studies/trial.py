@@ -50,7 +50,7 @@ def real() -> Pool:
 
 def made(gaps: bool = False) -> Pool:
     """A simulated pool, on request with one cell in ten missing."""
-    pool = simulate(50, 7, 3, seed=5, agreement=0.7)
+    pool = simulate(50, 7, z=3, seed=5, agreement=0.7)
     if not gaps:
         return pool
     outcomes = pool.need("outcomes").copy()
@@ -69,7 +69,7 @@ def votes() -> Iterator[Any]:
     for kind in KINDS:
         yield similarity(pool, kind, cache=False)
     yield judges.length_votes(pool), judges.consensus_votes(pool), judges.perfect_votes(pool)
-    yield judges.noisy_votes(pool, 0.3, 2), judges.random_votes(pool, 2)
+    yield judges.noisy_votes(pool, 0.3, judges=2), judges.random_votes(pool, 2)
     yield judges.shuffled_votes(pool), judges.agreement(pool), judges.calibration(pool)
     yield pool.win_rates(), groups.kinds(pool)
 
@@ -85,7 +85,7 @@ def queries() -> Iterator[Any]:
     yield Belief().likelihood(pool.need("votes"))
     yield parameters.tune_eps(pool, 0.25, **PROTOCOL)[1]
     yield parameters.sensitivity(pool, 0.25, **PROTOCOL)
-    yield judges.noise_sweep(pool, [0.3], 1, **PROTOCOL)
+    yield judges.noise_sweep(pool, [0.3], repeats=1, **PROTOCOL)
     yield judges.shuffled_null(pool, 1, **PROTOCOL)
     yield greedy.against_all(pool.subset(queries=pool.queries[:8]), 3)
     yield baselines.rebased(pool, pool.models[0]).outcomes

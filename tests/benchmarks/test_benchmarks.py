@@ -89,12 +89,12 @@ def test_a_pool_of_published_files_is_read_once(put, monkeypatch):
 
 
 def test_a_damaged_pool_in_the_cache_is_made_again(tmp_path):
-    path = assemble.cached("f", {}, lambda: benchmarks.load("twin:mt-bench")) and next(
+    path = assemble.cached("f", {}, build=lambda: benchmarks.load("twin:mt-bench")) and next(
         (tmp_path / "cache/pools").glob("*.npz")
     )
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert assemble.cached("f", {}, lambda: benchmarks.load("twin:mt-bench")).n_queries == 80
+    assert assemble.cached("f", {}, build=lambda: benchmarks.load("twin:mt-bench")).n_queries == 80
     assert len(list((tmp_path / "cache/pools").iterdir())) == 1
     assert Pool.load(path).n_queries == 80
 
@@ -128,7 +128,7 @@ def test_a_join_mismatch_is_loud(pairs, message):
     with pytest.raises(
         InputError, match=f"of 'm' does not hold the 2 queries of 'here'.*{message}"
     ):
-        assemble.join("b", "here", ["q1", "q2"], {"m": pairs})
+        assemble.join("b", "here", queries=["q1", "q2"], answers={"m": pairs})
 
 
 # -- smol ---------------------------------------------------------------------------------
@@ -349,7 +349,7 @@ def test_official_files_become_a_pool(put, name, weak_of_baseline):
 def test_official_scores_count_by_their_sign_and_are_noted():
     judge, weak = matrices()
     weak["m1"] = [[0.25, -0.5, *[0] * 8]] * 3
-    pool = published.assemble("official:bingo", judge, weak)
+    pool = published.assemble("official:bingo", judge, weak=weak)
     assert pool.votes[0, 0].tolist() == [1, -1] + [0] * 8
     assert pool.notes["weak values that are not -1, 0 or 1"] == 6
 
@@ -371,7 +371,7 @@ def test_official_scores_count_by_their_sign_and_are_noted():
 def test_official_files_of_another_format_are_refused(judge, weak, message):
     contents = matrices()
     with pytest.raises(InputError, match=message):
-        published.assemble("official:bingo", contents[0] | judge, contents[1] | weak)
+        published.assemble("official:bingo", contents[0] | judge, weak=contents[1] | weak)
 
 
 @pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "one entry per model")])
