@@ -27,6 +27,7 @@ from tqdm import tqdm
 from llmsel import benchmarks
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import NOTEBOOKS, RENDERED, ROOT, VERSION, read_text
+from llmsel.studies.pictures import compact
 
 BATCH = NOTEBOOKS / "reproduce.toml"
 
@@ -169,6 +170,7 @@ def execute(run: Run, progress: bool = True) -> Path:
             if output.output_type == "stream":  # warnings name files of this machine
                 text = output.text.replace(f"{ROOT}{os.sep}", "")
                 output.text = re.sub(r"/\S*ipykernel_\d+\S*\.py:\d+", "notebook", text)
+    compact(notebook)
     notebook.metadata.pop("papermill", None)
     notebook.metadata["llmsel"] = {"key": made_of, "parameters": dict(run.parameters)}
     nbformat.write(notebook, part)
