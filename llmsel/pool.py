@@ -274,7 +274,7 @@ class Pool:
         return value
 
     def win_rates(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """Win rate of every model over its judged queries (DESIGN: ``mean (a + 1) / 2``).
+        """Win rate of every model over its judged queries (``mean (a + 1) / 2``).
 
         Args:
             rows: int, shape ``(..., k)``: query positions; None takes the whole pool.
