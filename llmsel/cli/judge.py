@@ -89,7 +89,6 @@ def judge_command(
     the settings of its race, and LOG.cache what the LLM said.
 
     Examples:
-
     llmsel judge race.jsonl --pool answers.jsonl --baseline gpt-4 --model gpt-4o-mini
 
     llmsel judge race.jsonl --pool answers.jsonl --baseline a --program grade.py:score

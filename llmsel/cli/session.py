@@ -47,7 +47,6 @@ def ask(
     """Print the next query, the responses and why it was picked; begins the log if it is new.
 
     Examples:
-
     llmsel session ask log.jsonl --pool answers.jsonl --baseline gpt-4
 
     llmsel session ask race.jsonl --pool answers.jsonl --baseline gpt-4 --race --delta 0.05

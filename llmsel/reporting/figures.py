@@ -7,7 +7,6 @@ same in every figure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -135,17 +134,6 @@ def overview(table: pd.DataFrame) -> Figure:
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
     return figure
-
-
-def save(figure: Figure, path: str | Path) -> list[Path]:
-    """Save a figure as SVG and PNG (without a time stamp); return the two paths."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with plt.rc_context({"svg.hashsalt": "llmsel", "svg.fonttype": "none"}):
-        svg, png = path.with_suffix(".svg"), path.with_suffix(".png")
-        figure.savefig(svg, metadata={"Date": None})
-        figure.savefig(png, dpi=150)
-    return [svg, png]
 
 
 INK, MARK, OTHER = "#000000", "#D55E00", "#0072B2"  # Okabe-Ito

@@ -163,6 +163,8 @@ def execute(run: Run, progress: bool = True) -> Path:
     for cell in notebook.cells:  # times differ in every run and say nothing
         cell.metadata.pop("execution", None)
         cell.metadata.pop("papermill", None)
+        if cell.cell_type == "markdown":
+            cell.source = one_folder_down(cell.source)
         for output in cell.get("outputs", ()):
             if output.output_type == "stream":  # warnings name files of this machine
                 text = output.text.replace(f"{ROOT}{os.sep}", "")
@@ -172,6 +174,11 @@ def execute(run: Run, progress: bool = True) -> Path:
     nbformat.write(notebook, part)
     part.replace(run.rendered)
     return run.rendered
+
+
+def one_folder_down(text: str) -> str:
+    """Let the relative links of Markdown lead to the same files from a folder below."""
+    return re.sub(r"\]\((?![a-z][a-z+.-]*:|[#/])", "](../", text)
 
 
 def execute_all(

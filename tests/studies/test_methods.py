@@ -208,3 +208,11 @@ def test_errors():
         Anytime(batch=0)
     with pytest.raises(InputError, match="no certificate for an order of your own"):
         Anytime(orders=draw_orders(24, 24, realizations=2, seed=0))
+
+
+def test_methods_are_written_by_their_settings_and_not_by_an_address():
+    ordered = Racing(Heuristic(z=2), orders=np.zeros((2, 3), dtype=int), name="mine")
+    for method in (*METHODS, ordered):
+        assert " at 0x" not in repr(method)
+        assert repr(method).startswith(f"{type(method).__name__}(")
+    assert "z=2" in repr(ordered) and "array of shape (2, 3)" in repr(ordered)
