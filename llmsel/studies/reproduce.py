@@ -40,6 +40,7 @@ from llmsel._base.files import (
     write_atomically,
 )
 from llmsel.studies import provenance
+from llmsel.studies.pictures import compact
 
 BATCH = NOTEBOOKS / "reproduce.toml"
 
@@ -245,6 +246,7 @@ def _presentable(notebook: Any) -> Any:
             if output.output_type == "stream":  # warnings name files of this machine
                 text = output.text.replace(f"{ROOT}{os.sep}", "")
                 output.text = re.sub(r"/\S*ipykernel_\d+\S*\.py:\d+", "notebook", text)
+    compact(notebook)
     notebook.metadata.pop("papermill", None)
     return notebook
 
