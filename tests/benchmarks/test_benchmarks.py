@@ -40,7 +40,7 @@ def put(monkeypatch, tmp_path):
 
 def test_every_benchmark_is_registered_and_described():
     kinds = ("smol", "alpacaeval", "arena-hard", "mt-bench", "humaneval")
-    assert benchmarks.names()[:5] == kinds and len(benchmarks.names()) == 5 + 2 * 6
+    assert benchmarks.names()[:5] == kinds and len(benchmarks.names()) == 5 + 4 + 2 * 6
     for name in benchmarks.names():
         row = benchmarks.describe(name)
         assert row["name"] == name and row["size"] and row["about"]
@@ -97,6 +97,32 @@ def test_a_damaged_pool_in_the_cache_is_made_again(tmp_path):
     assert assemble.cached("f", {}, build=lambda: benchmarks.load("twin:mt-bench")).n_queries == 80
     assert len(list((tmp_path / "cache/pools").iterdir())) == 1
     assert Pool.load(path).n_queries == 80
+
+
+def cached_twin():
+    return assemble.cached("f", {}, build=lambda: benchmarks.load("twin:mt-bench"))
+
+
+def test_a_cache_damaged_anyhow_is_made_again(tmp_path):
+    expected = cached_twin().content_hash
+    (path,) = (tmp_path / "cache/pools").glob("*.npz")
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    for number in range(150):
+        torn = bytearray(whole)
+        if number < 3:
+            torn = torn[: (0, 1, 100)[number]]  # a zero-byte file among them
+        else:
+            at = rng.integers(0, len(torn), 1 + number % 7)
+            torn = bytearray(b if i not in set(at) else rng.integers(256) for i, b in enumerate(torn))
+        path.write_bytes(bytes(torn))
+        assert cached_twin().content_hash == expected
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("LLMSEL_CACHE", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match="nothing is kept in the cache .* LLMSEL_CACHE"):
+        assert cached_twin().n_queries == 80
 
 
 # -- what the importers share -------------------------------------------------------------
