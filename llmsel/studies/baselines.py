@@ -26,6 +26,8 @@ def rebased(pool: Pool, baseline: str, *, votes: bool = True) -> Pool:
     """Return the pool with another baseline, its outcomes re-derived from the old ones.
 
     Args:
+        pool: with outcomes.
+        baseline: one of its models.
         votes: compute the weak votes against the new baseline where the pool has responses.
 
     Raises:
@@ -55,8 +57,8 @@ def with_baseline(name: str, baseline: str, *, votes: bool = True) -> tuple[Pool
 
 
 @functools.lru_cache(maxsize=2)
-def _own_baseline(name: str, votes: bool, files: str) -> Pool:
-    """Load once for all baselines (``files``: what is in them); pools do not change."""
+def _own_baseline(name: str, votes: bool, _files: str) -> Pool:
+    """Load once for all baselines, as long as the files hold the same; pools do not change."""
     return load(name, votes=votes)
 
 
