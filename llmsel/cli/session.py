@@ -47,7 +47,6 @@ def ask(
     """Print the next query, the responses and why it was picked; begins the log if it is new.
 
     Examples:
-
     llmsel session ask log.jsonl --pool answers.jsonl --baseline gpt-4
 
     llmsel session ask race.jsonl --pool answers.jsonl --baseline gpt-4 --race --delta 0.05
@@ -153,7 +152,13 @@ def replay_command(
     Example: llmsel session replay log.jsonl --pool answers.jsonl --baseline gpt-4
     """
     session = replay(log, read_pool(pool, baseline))
-    again = Session(session.pool, session.strategy, session.seed, session.rule, session.delta)
+    again = Session(
+        session.pool,
+        session.strategy,
+        seed=session.seed,
+        rule=session.rule,
+        delta=session.delta,
+    )
     for number, (query, row) in enumerate(session.history, 1):
         again.tell(query, dict(zip(session.pool.models, row.tolist(), strict=True)))
         answer = again.best()

@@ -30,8 +30,8 @@ from .figures import (
     null_strip,
     overview,
     panels,
-    save,
     simplex,
     style,
 )
+from .outputs import save
 from .page import write_report

@@ -1,4 +1,10 @@
 __all__ = [
+    "wilson",
+    "read_result",
+    "mean_interval",
+    "checkpoints",
+    "NEAR_BEST",
+    "CODE_BENCHMARKS",
     "Anytime",
     "CandidatesOnly",
     "Contest",
@@ -67,13 +73,13 @@ from .by_call import Contest, compete, complete, stratified
 from .by_query import run
 from .efficiency import annotation_efficiency, efficiency_view, first_stable, gap_table
 from .greedy import against_all
-from .groups import by_group, kinds
+from .groups import CODE_BENCHMARKS, by_group, kinds
 from .methods.anytime import Anytime
 from .methods.desk import Desk, Method
 from .methods.ladder import Ladder
 from .methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
 from .methods.racing import Racing
-from .paired import area, compare, verdict
+from .paired import area, compare, mean_interval, verdict
 from .parameters import (
     CandidatesOnly,
     best_pair,
@@ -84,9 +90,9 @@ from .parameters import (
     tune_eps,
     tune_tau,
 )
-from .protocol import Result
-from .scores import GAP, IDENTIFICATION, curves, near_best, score, shown_name
-from .tables import read_table, write_table
+from .protocol import Result, checkpoints
+from .scores import GAP, IDENTIFICATION, NEAR_BEST, curves, near_best, score, shown_name, wilson
+from .tables import read_result, read_table, write_table
 from .votes import (
     agreement,
     calibration,

@@ -1,8 +1,8 @@
 """Run strategies over many realizations of a benchmark: who would have been picked, and when.
 
 A realization draws a pool of ``pool_size`` queries without replacement and runs a strategy to
-the full budget (DESIGN.md section 4). All strategies see the same pools. Realization r depends
-only on the seed and on r: it is the same alone, in lockstep with a thousand, or in another
+the full budget (ARCHITECTURE.md, "Method"). All strategies see the same pools. Realization r
+depends only on the seed and on r: it is the same alone, in lockstep with a thousand, or in another
 process.
 """
 
@@ -77,7 +77,7 @@ def run(
         )
     if realizations < 1:
         raise InputError(f"realizations={realizations}; at least 1 is needed.")
-    orders = draw_orders(pool.n_queries, pool_size, realizations, seed)
+    orders = draw_orders(pool.n_queries, pool_size, realizations=realizations, seed=seed)
     hidden = pool.hide_outcomes()
     for strategy in todo:
         strategy.prepare(hidden)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from llmsel._base.files import cache_dir
 from llmsel.pool import Pool
 
 
@@ -31,3 +33,8 @@ class Result:
     def budget(self) -> int:
         """Annotations per realization ``B``."""
         return next(iter(self.chosen.values())).shape[1]
+
+
+def checkpoints() -> Path:
+    """Folder in the user's cache where interrupted experiments keep what is finished."""
+    return cache_dir() / "runs"

@@ -161,3 +161,13 @@ def test_a_killed_batch_goes_on_where_it_stopped(here):
     assert runs[0].rendered.exists() and not runs[1].rendered.exists()
     assert list(reproduce.execute_all(runs)) == ["b", "c"]
     assert reproduce.execute_all(runs) == {}
+
+
+def test_links_of_a_rendered_notebook_lead_out_of_its_folder():
+    text = (
+        "[a](race.ipynb#x) [b](https://x.org) [c](#here) ![d](attachment:y.png) [e](../README.md)"
+    )
+    assert reproduce.one_folder_down(text) == (
+        "[a](../race.ipynb#x) [b](https://x.org) [c](#here) ![d](attachment:y.png) "
+        "[e](../../README.md)"
+    )
