@@ -42,8 +42,11 @@ def judge_command(
         str | None, typer.Option(help="Of an OpenAI-compatible server; OpenAI's own if none.")
     ] = None,
     key: Annotated[
-        str, typer.Option(help="Environment variable that holds the key.")
-    ] = "OPENAI_API_KEY",
+        str | None,
+        typer.Option(
+            help="Environment variable with the server's key; OPENAI_API_KEY for OpenAI's own."
+        ),
+    ] = None,
     program: Annotated[
         str | None,
         typer.Option(help="file.py:function instead of an LLM: (query, response) -> score."),
@@ -115,7 +118,7 @@ def judge_command(
         rest = "a race stops earlier" if queries is None else f"{queries} queries are asked for"
         price = f", cost {bill['cost']:.4g}" if price_in is not None else ""
         typer.echo(
-            f"judging every answer takes {bill['calls']:.0f} calls, about {bill['tokens_in']:.0f} "
+            f"judging every answer takes {bill['requests']:.0f} requests, about {bill['tokens_in']:.0f} "
             f"tokens in and {bill['tokens_out']:.0f} out{price}; {rest}.",
             err=True,
         )
@@ -165,7 +168,7 @@ def _remarks(judge: Judge, given: list[Annotation]) -> list[str]:
     if len(failed) > 5:
         lines.append(f"and {len(failed) - 5} more failed judgements; --json names all")
     if (spent := getattr(judge, "spent", None)) is not None:
-        lines.append(f"spent now: {spent['calls']:.0f} calls, cost {spent['cost']:.4g}")
+        lines.append(f"spent now: {spent['requests']:.0f} requests, cost {spent['cost']:.4g}")
     if (found := _bias(given)) is not None:
         lines.append(
             f"both orders agree on {found['agreement']:.0%} of {found['pairs']:.0f} pairs; the "
@@ -180,14 +183,14 @@ def _llm(
     log: Path,
     model: str | None,
     base_url: str | None,
-    key: str,
+    key: str | None,
     orders: str,
     price_in: float | None,
     price_out: float | None,
     structured: bool,
     parameter: list[str] | None,
 ) -> Judge:
-    try:  # the openai client takes a second to import
+    try:  # an extra
         from llmsel.answers.server import Prices
         from llmsel.judging.llm import LLMJudge
     except ImportError as error:
@@ -202,9 +205,9 @@ def _llm(
     return LLMJudge(
         str(model),
         base_url,
-        key,
-        orders,  # type: ignore[arg-type]
-        prices,
+        key=key,
+        orders=orders,  # type: ignore[arg-type]
+        prices=prices,
         cache=f"{log}.cache",
         parameters=parameters(parameter),
         structured=structured,

@@ -210,13 +210,13 @@ def generate_command(
 
     Example: llmsel generate models.toml queries.jsonl -o answers.jsonl --yes
     """
-    from llmsel.answers import generate  # the openai client takes a second to import
+    from llmsel.answers import generate  # an extra
 
     todo = generate.plan(models, queries, output)
     typer.echo(todo.summary, err=True)
     if todo.todo and not yes and not typer.confirm("start?", err=True):
         raise typer.Exit(1)
-    failed = generate.run(todo, output, workers)
+    failed = generate.ask_all(todo, output, workers=workers)
     cost = generate.spent(todo.models)
     new = len(todo.todo) - len(failed)
     if as_json:
@@ -224,8 +224,8 @@ def generate_command(
         typer.echo(json.dumps(found, indent=2))
     else:
         typer.echo(f"{new} new answers in {output}; cost {cost['cost']:.4g}")
-    for pair, error in list(failed.items())[:10]:
-        typer.echo(f"failed: {pair}: {error}", err=True)
+    for line in generate.failures(failed)[:10]:
+        typer.echo(f"failed: {line}", err=True)
     if failed:
         typer.echo(f"{len(failed)} failed; run the same command again for them.", err=True)
         raise typer.Exit(1)
