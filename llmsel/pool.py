@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ import pandas as pd
 
 from llmsel._base.checks import first_duplicate, need_columns, object_array
 from llmsel._base.errors import InputError, unknown
+from llmsel._base.files import write_atomically
 
 
 class Outcome(IntEnum):
@@ -195,11 +195,8 @@ class Pool:
         for field in ("votes", "outcomes"):
             if getattr(self, field) is not None:
                 arrays[field] = getattr(self, field)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:  # a stop half-way must not leave a torn pool behind
+        with write_atomically(path) as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        part.replace(path)
         return path
 
     def replace(self, **fields: Any) -> Pool:
