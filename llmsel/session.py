@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from llmsel._base.errors import InputError, unknown
+from llmsel._base.errors import InputError
 from llmsel._base.intervals import wilson
 from llmsel.belief import Belief, entropy, posterior
 from llmsel.elimination import Rule
@@ -81,12 +81,23 @@ class Session:
     Raises:
         InputError: an unknown strategy, a pool without what the strategy needs, or a certificate
             asked for in an order that is not random.
+
+    Example:
+        >>> session = Session(Pool(["q1", "q2", "q3"], ["new", "old"], "old"), "Random", seed=0)
+        >>> session.ask().query
+        'q1'
+        >>> session.tell("q1", {"new": 1})
+        >>> session.best().leaders
+        ('new',)
+        >>> session.undo()
+        'q1'
     """
 
     def __init__(
         self,
         pool: Pool,
         strategy: str | Strategy = "LLM Selector",
+        *,
         seed: int = 0,
         rule: Rule | None = None,
         delta: float = 0.0,
@@ -96,7 +107,7 @@ class Session:
         self.pool = pool.hide_outcomes()
         self.strategy = make(strategy)
         self.strategy.prepare(self.pool)
-        self._order = draw_orders(pool.n_queries, pool.n_queries, 1, seed)[0]
+        self._order = draw_orders(pool.n_queries, pool.n_queries, realizations=1, seed=seed)[0]
         if rule is not None and rule.certifies and not self._random:
             raise InputError(
                 f"no certificate for queries that {self.strategy.name} chooses: it holds only for "
@@ -104,7 +115,6 @@ class Session:
             )
         # the belief that chooses is the belief that is shown
         self._belief = getattr(self.strategy, "belief", None) or Belief()
-        self._place = {query: i for i, query in enumerate(pool.queries)}
         self.history: list[tuple[str, np.ndarray]] = []
         self._restart()
 
@@ -115,8 +125,14 @@ class Session:
         self._log_weights = self._belief.prior(1, self.pool.n_models)
         self._race: Races | None = None
         if self.rule is not None:
-            n, base = self.pool.n_models, self.pool.baseline_index
-            self._race = Races(1, n, base, self.pool.n_queries, self.rule, self.delta)
+            self._race = Races(
+                1,
+                self.pool.n_models,
+                baseline=self.pool.baseline_index,
+                pool_size=self.pool.n_queries,
+                rule=self.rule,
+                delta=self.delta,
+            )
         self._waiting: dict[int, np.ndarray] = {}  # told ahead of their turn
 
     @property
@@ -149,13 +165,11 @@ class Session:
             )
         scores = np.broadcast_to(self.strategy.scores(), self._rank.shape)
         i = int(pick(scores, self._rank)[0])
-        responses = None
-        if self.pool.responses is not None:
-            responses = dict(zip(self.pool.models, self.pool.responses[i], strict=True))
+        query = self.pool.queries[i]
         return Question(
-            query=self.pool.queries[i],
+            query=query,
             text=None if self.pool.texts is None else self.pool.texts[i],
-            responses=responses,
+            responses=None if self.pool.responses is None else self.pool.responses_to(query),
             reason=self._reason(scores[0], i),
         )
 
@@ -189,21 +203,18 @@ class Session:
             InputError: an unknown query or model, a query annotated before, another outcome.
                 Nothing is changed then.
         """
-        if query not in self._place:
-            raise unknown("query id", query, self.pool.queries)
-        i = self._place[query]
+        i = self.pool.place(query)
         if self._rank[0, i] == CLOSED:
             raise InputError(f"query '{query}' is annotated already; undo() takes the last back.")
         row = np.full(self.pool.n_models, MISSING, dtype=np.int8)
         for model, outcome in outcomes.items():
-            if model not in self.pool.models:
-                raise unknown("model", model, self.pool.models)
+            j = self.pool.column(model)
             if outcome not in (-1, 0, 1, MISSING) or isinstance(outcome, bool):
                 raise InputError(
                     f"the outcome of model '{model}' on query '{query}' is {outcome!r}; it must "
                     "be -1 (loss), 0 (draw) or 1 (win)."
                 )
-            row[self.pool.models.index(model)] = outcome
+            row[j] = outcome
         if row[self.pool.baseline_index] not in (0, MISSING):
             raise InputError(
                 f"the baseline '{self.pool.baseline}' cannot win or lose against itself."
@@ -234,7 +245,14 @@ class Session:
         if self._race is None or self.rule is None:
             return None
         calls = sum(int((row != MISSING).sum()) - 1 for _, row in self.history)
-        return race_verdict(self._race, self.pool, self.rule, self.delta, calls, len(self.history))
+        return race_verdict(
+            self._race,
+            self.pool,
+            rule=self.rule,
+            delta=self.delta,
+            calls=calls,
+            queries=len(self.history),
+        )
 
     def undo(self) -> str:
         """Take the last annotation back; return its query id.
@@ -247,7 +265,7 @@ class Session:
         query, _ = self.history.pop()
         self._restart()
         for told, row in self.history:
-            self._learn(self._place[told], row)
+            self._learn(self.pool.place(told), row)
         return query
 
     def best(self) -> Answer:

@@ -43,6 +43,12 @@ def add_votes(
 
     Raises:
         InputError: no responses, an unknown variant, or an order below 1.
+
+    Example:
+        >>> answers = [["a cat sat", "a cat sat on a mat"], ["", "no"]]
+        >>> pool = Pool(["q1", "q2"], ["new", "old"], "old", responses=answers)
+        >>> add_votes(pool, orders=(1, 2), cache=False).votes[:, 0].tolist()  # of 'new'
+        [[1, 0], [-1, -1]]
     """
     orders = tuple(orders)
     if variant not in VARIANTS:
@@ -113,10 +119,8 @@ def kgram_scores(
         grams = pd.factorize(context * vocabulary + tokens)[0]
         seen = np.bincount(grams)[grams]
         followers = np.bincount(context)[context]
-        if variant == "add_one":
-            value = (seen + 1) / (followers + vocabulary)
-        else:
-            value = seen / followers
+        smooth = variant == "add_one"
+        value = (seen + 1) / (followers + vocabulary) if smooth else seen / followers
         if variant == "mean_log_probability":
             np.log(value, out=value)
         result[k, filled] = np.add.reduceat(value, starts) / lengths[filled]

@@ -152,7 +152,13 @@ def replay_command(
     Example: llmsel session replay log.jsonl --pool answers.jsonl --baseline gpt-4
     """
     session = replay(log, read_pool(pool, baseline))
-    again = Session(session.pool, session.strategy, session.seed, session.rule, session.delta)
+    again = Session(
+        session.pool,
+        session.strategy,
+        seed=session.seed,
+        rule=session.rule,
+        delta=session.delta,
+    )
     for number, (query, row) in enumerate(session.history, 1):
         again.tell(query, dict(zip(session.pool.models, row.tolist(), strict=True)))
         answer = again.best()

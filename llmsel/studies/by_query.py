@@ -77,7 +77,7 @@ def run(
         )
     if realizations < 1:
         raise InputError(f"realizations={realizations}; at least 1 is needed.")
-    orders = draw_orders(pool.n_queries, pool_size, realizations, seed)
+    orders = draw_orders(pool.n_queries, pool_size, realizations=realizations, seed=seed)
     hidden = pool.hide_outcomes()
     for strategy in todo:
         strategy.prepare(hidden)

@@ -8,14 +8,19 @@ import pytest
 from llmsel._base.files import cached_array, write_atomically
 
 
+def half_written(path):
+    with write_atomically(path) as file:
+        file.write(b"new")
+        raise OSError("disk full")
+
+
 def test_a_file_is_there_whole_or_as_it_was(tmp_path):
     path = tmp_path / "deep" / "file.txt"
     with write_atomically(path) as file:
         file.write(b"old")
         assert not path.exists()
-    with pytest.raises(OSError, match="disk full"), write_atomically(path) as file:
-        file.write(b"new")
-        raise OSError("disk full")
+    with pytest.raises(OSError, match="disk full"):
+        half_written(path)
     assert path.read_bytes() == b"old"
     assert [p.name for p in path.parent.iterdir()] == ["file.txt"]
 

@@ -239,7 +239,9 @@ class _PairCapitals:
         for at in ((who, models), (who, slice(None), models)):  # as l, and as j
             s = self._lead[at]
             allowed = -s / (size - seen)
-            part = kelly(s / (seen + 5), 0.0, power, bound + allowed, seen + 1, size)
+            part = kelly(
+                s / (seen + 5), 0.0, power=power, loss=bound + allowed, t=seen + 1, size=size
+            )
             self._bets.append((at, allowed, part))
 
     def settle(self, who: np.ndarray, models: np.ndarray) -> None:
