@@ -89,7 +89,7 @@ def read_lines(path: Path) -> Lines:
         return Lines(torn=torn)
     header = _unsealed(path, 1, lines[0], sealed=False)
     if header.get("llmsel") != "annotations":
-        raise InputError(f"'{path}' is not an annotation log: its first line is no header.")
+        raise not_ours(path)
     sealed = header.get("format") is not None
     if sealed:
         _unsealed(path, 1, lines[0], sealed=True)
@@ -108,12 +108,34 @@ def split(path: Path) -> tuple[list[bytes], bytes]:
     except OSError as error:
         raise InputError(f"'{path}' cannot be read: {error.strerror or error}.") from error
     if raw and not raw.startswith(HEAD):
-        raise InputError(
-            f"'{path}' is not an annotation log: its first line is no header. Name another file; "
-            "nothing was changed."
-        )
+        raise not_ours(path)
     *lines, rest = raw.split(b"\n")
     return lines, rest
+
+
+def need_ours(path: Path) -> None:
+    """Refuse a file that does not begin as a log does, before anything is written to or beside it.
+
+    Raises:
+        InputError: such a file, or one that cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(HEAD))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(f"'{path}' cannot be read: {error.strerror or error}.") from error
+    if begins and begins != HEAD:
+        raise not_ours(path)
+
+
+def not_ours(path: Path) -> InputError:
+    """Build the error for a file that is no log."""
+    return InputError(
+        f"'{path}' is not an annotation log: its first line is no header. Nothing was changed; "
+        "name another file."
+    )
 
 
 def damage(path: Path, number: int, why: object) -> InputError:

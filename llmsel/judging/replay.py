@@ -21,6 +21,7 @@ from typing import Any
 from llmsel import elimination, strategies
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
+from llmsel.elimination import Rule
 from llmsel.judging.lines import FORMAT, damage, need_fields, need_words, printable, read_lines
 from llmsel.pool import MISSING, Pool
 from llmsel.session import Session
@@ -28,9 +29,16 @@ from llmsel.strategies import Strategy, make
 from llmsel.weak_judges import add_votes
 
 ORDERS = ("candidate first", "baseline first", "both", "not shown")
-_STAMP = {"time": str, "version": str}
-_OUTCOME = {"query": str, "model": str, "outcome": (int, type(None)), "order": str, "by": str}
-_HEADER = {
+Types = dict[str, type | tuple[type, ...]]
+_STAMP: Types = {"time": str, "version": str}
+_OUTCOME: Types = {
+    "query": str,
+    "model": str,
+    "outcome": (int, type(None)),
+    "order": str,
+    "by": str,
+}
+_HEADER: Types = {
     "llmsel": str,
     "pool": str,
     "pool_name": str,
@@ -38,7 +46,7 @@ _HEADER = {
     "strategy": (str, dict),
     "seed": int,
 }
-_HEADER_MORE = _STAMP | {
+_HEADER_MORE: Types = _STAMP | {
     "rule": (dict, type(None)),
     "delta": (int, float),
     "format": int,
@@ -79,6 +87,16 @@ class Annotation:
         if self.outcome != MISSING or not self.detail:
             return None
         return str(self.detail.get("failed", "no verdict could be read"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What the caller of a log asks for, see `Session`; None takes that of the log."""
+
+    strategy: str | Strategy | None = None
+    seed: int | None = None
+    rule: Rule | None = None
+    delta: float | None = None
 
 
 class Contents:
@@ -171,19 +189,16 @@ class Contents:
                 )
 
     def _apply(self, event: Mapping[str, Any]) -> None:
+        checked(event)
         if "race" in event:
-            need_fields(event, {"race": dict}, _STAMP)
             self._begin_race(event["race"])
         elif "judge" in event:
-            need_fields(event, {"judge": dict}, _STAMP)
             self.judges.append((self.known, event["judge"]))
         elif "undo" in event:
-            need_fields(event, {"undo": str, "models": list}, _STAMP)
-            need_words(event["models"])
             self._undo(event["undo"], event["models"])
         else:
-            need_fields(event, _OUTCOME, _STAMP | {"group": int, "detail": dict})
-            self._add(_annotation(event))
+            code = event["outcome"]
+            self._add(Annotation(**{**event, "outcome": MISSING if code is None else code}))
 
     def _begin_race(self, settings: dict[str, Any]) -> None:
         if self.race is not None and self.race != settings:
@@ -216,8 +231,6 @@ class Contents:
             raise ValueError(f"the pool has no query '{entry.query}'")
         if entry.model not in self._candidates:
             raise ValueError(f"the pool has no candidate '{entry.model}'")
-        if entry.outcome not in (-1, 0, 1, MISSING) or entry.order not in ORDERS:
-            raise ValueError("its outcome or order is none")
 
     def _undo(self, query: str, models: list[str]) -> None:
         if (query, models) == self._last_undo:
@@ -250,11 +263,24 @@ class Contents:
         self._told, self._steady = count, True
 
 
-def _annotation(event: Mapping[str, Any]) -> Annotation:
-    outcome = event["outcome"]
-    if outcome is not None and outcome not in (-1, 0, 1):  # MISSING is written as null
-        raise ValueError(f"its outcome is {outcome}")
-    return Annotation(**{**event, "outcome": MISSING if outcome is None else outcome})
+def checked(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a line of a log, none but the header, as far as it can be checked by itself.
+
+    Raises:
+        ValueError: what is wrong with it.
+    """
+    if "race" in event or "judge" in event:
+        need_fields(event, {"race" if "race" in event else "judge": dict}, _STAMP)
+    elif "undo" in event:
+        need_fields(event, {"undo": str, "models": list}, _STAMP)
+        need_words(event["models"])
+    else:
+        need_fields(event, _OUTCOME, _STAMP | {"group": int, "detail": dict})
+        if event["outcome"] not in (-1, 0, 1, None):  # MISSING is written as null
+            raise ValueError(f"its outcome is {event['outcome']}")
+        if event["order"] not in ORDERS:
+            raise ValueError(f"its order is {event['order']!r}")
+    return event
 
 
 def replay(path: str | Path, pool: Pool, *, strategy: str | Strategy | None = None) -> Session:
@@ -282,7 +308,8 @@ def read_log(path: str | Path, pool: Pool, *, strategy: str | Strategy | None = 
     if read.torn:
         warnings.warn(read.torn.replace("was removed", "is ignored"), stacklevel=3)
     header = read.header
-    contents = Contents(header, lambda: begin_session(path, header, pool=pool, strategy=strategy))
+    wanted = Wanted(strategy=strategy)
+    contents = Contents(header, lambda: begin_session(path, header, pool=pool, wanted=wanted))
     contents.apply(read.events, path)
     return contents
 
@@ -292,10 +319,7 @@ def begin_session(
     header: Mapping[str, Any],
     *,
     pool: Pool,
-    strategy: str | Strategy | None = None,
-    seed: int | None = None,
-    rule: Rule | None = None,
-    delta: float | None = None,
+    wanted: Wanted,
 ) -> Session:
     """Start the session that the header describes; what is given must agree with it.
 
@@ -303,17 +327,14 @@ def begin_session(
         path: of the log, for messages.
         header: of the log.
         pool: see `Session`; votes that the strategy needs are added.
-        strategy: see `Session`; this and what follows: None takes that of the log.
-        seed: see `Session`.
-        rule: see `Session`.
-        delta: see `Session`.
+        wanted: what the caller asks for.
 
     Raises:
         InputError: a damaged header, or one of them differs.
     """
     try:
         need_fields(header, _HEADER, _HEADER_MORE)
-        chosen = strategy_of(header["strategy"]) if strategy is None else make(strategy)
+        chosen = _chosen(header, wanted)
         kept_rule, kept_delta = header.get("rule"), header.get("delta", 0.0)
         known = None if kept_rule is None else elimination.from_settings(kept_rule)
         pool = _same_pool(path.name, header, ready(pool, chosen))
@@ -324,17 +345,23 @@ def begin_session(
         raise damage(path, 1, error) from error
     kept_strategy = header["strategy"]  # old logs have its repr
     told = repr(chosen) if isinstance(kept_strategy, str) else plain(chosen.settings)
-    for what, wanted, kept in (
+    for what, asked, kept in (
         ("strategy", told, kept_strategy),
-        ("seed", header["seed"] if seed is None else seed, header["seed"]),
-        ("rule", kept_rule if rule is None else plain(rule.settings), kept_rule),
-        ("delta", kept_delta if delta is None else delta, kept_delta),
+        ("seed", wanted.seed, header["seed"]),
+        ("rule", None if wanted.rule is None else plain(wanted.rule.settings), kept_rule),
+        ("delta", wanted.delta, kept_delta),
     ):
-        if wanted != kept:
+        if asked is not None and asked != kept:
             raise InputError(
-                f"'{path.name}' was begun with {what} {kept}, not {wanted}; use that, or a new log."
+                f"'{path.name}' was begun with {what} {kept}, not {asked}; use that, or a new log."
             )
     return session
+
+
+def _chosen(header: Mapping[str, Any], wanted: Wanted) -> Strategy:
+    if wanted.strategy is None:
+        return strategy_of(header["strategy"])
+    return make(wanted.strategy)
 
 
 def ready(pool: Pool, strategy: Strategy) -> Pool:
@@ -399,6 +426,14 @@ def strategy_of(written: str | Mapping[str, Any]) -> Strategy:
         ) from error
 
 
+def certifies(race: Mapping[str, Any]) -> bool:
+    """Whether a race with these `llmsel.race.Race.settings` is to give a certificate."""
+    try:
+        return elimination.from_settings(race["rule"]).certifies
+    except InputError:
+        return True  # a rule of one's own: nothing is taken for granted
+
+
 def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings as JSON reads them: lists for tuples."""
-    return dict(json.loads(json.dumps(settings)))
+    return dict(json.loads(json.dumps(settings, default=repr)))

@@ -21,13 +21,25 @@ websocket = pytest.importorskip("websocket", reason="browser test: pip install w
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="browser test: apt-get install chromium")
 
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--remote-debugging-port=0", "--remote-allow-origins=*"]
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--remote-debugging-port=0",
+    "--remote-allow-origins=*",
+]
 EVIL = "<img src=x onerror=\"document.title='attacked'\"><script>document.title='attacked'</script>"
 CELL = """import os
 from llmsel import AnnotationLog, Pool
 from llmsel.widget import AnnotationView
 open("kernel.pid", "w").write(str(os.getpid()))
-AnnotationView(AnnotationLog("log.jsonl", Pool.load("pool.npz"), "Random"), "ann")"""
+AnnotationView(AnnotationLog("log.jsonl", Pool.load("pool.npz"), strategy="Random"), "ann")"""
 
 
 class Page:
