@@ -117,7 +117,7 @@ def test_a_torn_last_line_is_repaired_and_said_so(tmp_path):
         path.write_bytes(whole[:cut])
         with pytest.warns(UserWarning, match="is ignored"):
             contents = read_log(path, pool)
-            session, given = contents.session, contents.given
+        session, given = contents.session, contents.given
         assert path.read_bytes() == whole[:cut]  # reading changes nothing
         with pytest.warns(UserWarning, match="torn by a stop half-way and was removed"):
             AnnotationLog(path, pool).close()
