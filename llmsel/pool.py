@@ -179,6 +179,7 @@ class Pool:
         if not path.exists():
             raise InputError(f"no pool file '{path}'; write one with Pool.save(path).")
         try:
+            # numpy closes what it opened itself only if it can read it
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 header = json.loads(stored["header"].tobytes().decode("utf-8"))
                 arrays = {k: stored[k] for k in ("votes", "outcomes") if k in stored}
