@@ -21,10 +21,11 @@ from llmsel.cli.options import (
     read_begun,
     read_pool,
 )
-from llmsel.judging.collect import annotate, bias, judge_race
+from llmsel.judging.collect import annotate, judge_race
 from llmsel.judging.isolated import SECONDS, Isolated
 from llmsel.judging.judges import Judge, ProgramJudge
 from llmsel.judging.log import AnnotationLog
+from llmsel.judging.provenance import bias
 from llmsel.judging.replay import Annotation
 from llmsel.race import Race, RaceVerdict
 from llmsel.session import Answer
@@ -126,11 +127,11 @@ def judge_command(
             raise typer.Exit(1)
     strategy = None if held is not None else "LLM Selector" if run is None else "Random"
     said: Answer | RaceVerdict
-    with AnnotationLog(log, answers, strategy) as opened:
+    with AnnotationLog(log, answers, strategy=strategy) as opened:
         if run is not None:
             said = _race(opened, judge, run, calls, workers)
         else:
-            annotate(opened, judge, queries, workers)
+            annotate(opened, judge, queries=queries, workers=workers)
             said = opened.session.best()
         given = list(opened.given)
     if as_json:
@@ -153,7 +154,7 @@ def _race(
             bar.update(len(log.given) - bar.n)
             bar.set_postfix_str(f"{now.queries} queries, {len(now.live)} models left")
 
-        return judge_race(log, judge, run, calls, workers, watch)
+        return judge_race(log, judge, race=run, calls=calls, workers=workers, watch=watch)
 
 
 def _bias(given: list[Annotation]) -> dict[str, float] | None:

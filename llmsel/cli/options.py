@@ -15,7 +15,8 @@ from llmsel import benchmarks
 from llmsel._base.errors import InputError
 from llmsel.answers.read import read_answers
 from llmsel.elimination import Certified, Heuristic
-from llmsel.judging.replay import Contents, read_events, read_log
+from llmsel.judging.lines import read_lines
+from llmsel.judging.replay import Contents, read_log
 from llmsel.pool import Pool
 from llmsel.race import Race, RaceVerdict
 from llmsel.session import Answer
@@ -51,7 +52,7 @@ def read_pool(source: str, baseline: str | None) -> Pool:
 
 def read_begun(log: Path, pool: Pool) -> Contents | None:
     """Read a log; None if it is still to begin. A stop can leave it empty or with half a header."""
-    begun = log.exists() and read_events(log)[0] is not None
+    begun = log.exists() and read_lines(log).header is not None
     return read_log(log, pool) if begun else None
 
 

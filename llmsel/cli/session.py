@@ -64,13 +64,13 @@ def ask(
         alpha = 0.05 if stop == "certified" else None
         batch = None if begun else 1
         run = race_of(answers, held, log.name, delta, alpha, stop == "heuristic", None, batch)
-        with AnnotationLog(log, answers, "Random" if held is None else None) as opened:
+        with AnnotationLog(log, answers) as opened:
             opened.begin_race(run.settings)
             question = _race_question(opened)
     else:
         if stop == "certified" and strategy is None and held is None:
             strategy = "Random"
-        with AnnotationLog(log, answers, strategy, rule=rule, delta=delta) as opened:
+        with AnnotationLog(log, answers, strategy=strategy, rule=rule, delta=delta) as opened:
             question = opened.session.ask()
     if as_json:
         row = dataclasses.asdict(dataclasses.replace(question, responses=None))
@@ -121,7 +121,7 @@ def tell(
             raise unknown("outcome", word, codes)
         given[model] = codes[word]
     with AnnotationLog(log, read_pool(pool, baseline)) as opened:
-        finished = opened.record(query, given, by)
+        finished = opened.record(query, given, by=by)
         left = opened.open_models(query)
     if as_json:
         typer.echo(json.dumps({"query": query, "finished": finished, "open": left}))

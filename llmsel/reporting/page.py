@@ -24,7 +24,8 @@ from matplotlib.figure import Figure
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
 from llmsel._base.intervals import wilson
-from llmsel.judging.collect import bias, verdict_of
+from llmsel.judging.collect import verdict_of
+from llmsel.judging.provenance import bias
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import MISSING, Pool
 from llmsel.race import RaceVerdict

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from llmsel.judging.collect import bias
+from llmsel.judging.provenance import bias
 from llmsel.judging.replay import Annotation, Contents
 from llmsel.pool import MISSING
 from llmsel.studies.diagnose import judge_is_candidate

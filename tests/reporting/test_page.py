@@ -123,12 +123,12 @@ def test_a_race_is_reported_with_its_certificate(tmp_path):
         return int(pool.outcomes[int(i), pool.models.index(model)])
 
     judge = ProgramJudge(oracle, compares=True)
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
         log.begin_race(Race(pool).settings)
     with pytest.raises(InputError, match="no annotation yet"):
         write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html")
     with AnnotationLog(tmp_path / "log.jsonl", pool) as log:
-        held = judge_race(log, judge, Race(pool))
+        held = judge_race(log, judge, race=Race(pool))
     assert held.certified and held.winners == (pool.models[int(rates.argmax())],)
     page = write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html").read_text()
     tags = Tags()
@@ -157,7 +157,7 @@ def test_failed_judgements_are_counted_by_model_and_warned_of(tmp_path):
     pool = pools.simulated(n=40, m=3, seed=3)
     pool = pool.replace(responses=[[f"{m}|{i}" for m in pool.models] for i in range(40)])
     mute = pool.candidates[0]
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
         for query in pool.queries[:20]:
             outcomes = {m: MISSING if m == mute else 1 for m in pool.candidates}
             log.record(query, outcomes, "ann")
@@ -170,7 +170,7 @@ def test_failed_judgements_are_counted_by_model_and_warned_of(tmp_path):
 
 def test_a_judge_that_follows_the_order_is_warned_of_before_the_statement(tmp_path):
     pool = pools.simulated(n=12, m=3)
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
         for query in pool.queries:
             for model in pool.candidates:
                 said = {"verdicts": ["A", "A"]}
