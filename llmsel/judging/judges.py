@@ -7,11 +7,13 @@ asks for, up to its certificate. `llmsel.judging.llm` has the LLM as judge.
 from __future__ import annotations
 
 import dataclasses
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from llmsel._base.errors import InputError
+from llmsel.judging.isolated import GraderError, called, outcome_in, score_in
 from llmsel.pool import MISSING, Pool
 
 
@@ -36,6 +38,25 @@ class Judge(ABC):
     def check(self, pool: Pool) -> None:  # noqa: B027 - optional
         """Look at the pool before the first judgement."""
 
+    def estimate(
+        self, pool: Pool, models: Sequence[str] | None = None
+    ) -> Mapping[str, float] | None:
+        """Say what judging the pool would take at most; None if it costs nothing.
+
+        Args:
+            pool: with responses.
+            models: the candidates to judge; None for all.
+
+        Returns:
+            ``calls``, ``tokens_in``, ``tokens_out`` and ``cost``.
+        """
+        return None
+
+    @property
+    def spent(self) -> Mapping[str, float] | None:
+        """What was spent so far, with the keys of `estimate`; None if it costs nothing."""
+        return None
+
 
 class ProgramJudge(Judge):
     """A Python function as judge, for tasks with references or unit tests.
@@ -43,40 +64,39 @@ class ProgramJudge(Judge):
     Args:
         function: ``(query, response) -> score`` (higher is better, compared with the baseline's),
             or with ``compares=True`` ``(query, response, baseline_response) -> -1, 0, 1``. The
-            query is its text; look references up by it.
+            query is its text; look references up by it. `llmsel.judging.isolated.Isolated` calls
+            one of a file in a process of its own, with a time limit.
         compares: which of the two the function is.
         name: in the log; the function's own if None.
     """
 
     def __init__(
-        self, function: Callable[..., Any], compares: bool = False, name: str | None = None
-    ):
+        self, function: Callable[..., Any], *, compares: bool = False, name: str | None = None
+    ) -> None:
         """Keep the function."""
         self.name = str(name or getattr(function, "__name__", "program"))
         self._function = function
         self._compares = compares
 
     def judge(self, query: str, response: str, baseline_response: str) -> Verdict:
-        """Call the function.
+        """Call the function; what it does wrong is a failed judgement, which says why.
 
         Raises:
-            InputError: it returned no outcome, or no number.
+            InputError: raised by the function itself, to say that nothing can be judged.
         """
-        if self._compares:
-            outcome = self._function(query, response, baseline_response)
-            if outcome not in (-1, 0, 1, MISSING):
-                raise InputError(f"judge '{self.name}' returned {outcome!r}; return -1, 0 or 1.")
-            return Verdict(int(outcome))
-        scores = [self._function(query, each) for each in (response, baseline_response)]
         try:
-            mine, other = (float(score) for score in scores)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"judge '{self.name}' returned {scores[0]!r} and {scores[1]!r}; return a number."
-            ) from error
-        if mine != mine or other != other:
-            return Verdict(MISSING, detail={"scores": [str(mine), str(other)]})  # NaN: no score
-        return Verdict((mine > other) - (mine < other), detail={"scores": [mine, other]})
+            if self._compares:
+                outcome = called(self._function, query, response, baseline_response)
+                return Verdict(outcome_in(outcome))
+            mine = score_in(called(self._function, query, response))
+            other = score_in(called(self._function, query, baseline_response))
+        except GraderError as error:
+            if isinstance(error.__cause__, InputError):
+                raise error.__cause__ from None
+            return Verdict(MISSING, detail={"failed": f"judge '{self.name}' {error}"})
+        # JSON has no infinity
+        shown = [score if math.isfinite(score) else str(score) for score in (mine, other)]
+        return Verdict((mine > other) - (mine < other), detail={"scores": shown})
 
 
 @dataclasses.dataclass(frozen=True)

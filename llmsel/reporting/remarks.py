@@ -16,7 +16,6 @@ from llmsel.studies.diagnose import judge_is_candidate
 FAILED_SHARE = 0.05  # of the judgements: more, and what is missing may decide
 AGREEMENT = 0.5  # of a judge with itself, both orders shown: less, and the order decides
 SHOWN = 6  # models named in a sentence
-ENOUGH = 5  # swapped pairs before a judge is told that the order decides
 
 
 def failures(given: Sequence[Annotation]) -> dict[str, int]:
@@ -55,7 +54,7 @@ def _failed(given: Sequence[Annotation]) -> str:
 
 def _fickle(judge: str, given: Sequence[Annotation]) -> str:
     found = bias(given)
-    if found["pairs"] < ENOUGH or found["agreement"] >= AGREEMENT:
+    if not found["pairs"] or found["agreement"] >= AGREEMENT:
         return ""
     return (
         f"the judge '{judge}' agrees with itself on {found['agreement']:.0%} of "

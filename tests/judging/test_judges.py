@@ -1,6 +1,7 @@
 """Judges: no verdict is invented, whatever the server does."""
 
 import importlib.util
+import sys
 import threading
 import warnings
 from pathlib import Path
@@ -242,13 +243,19 @@ def test_a_program_judges_by_score_or_by_comparison(tmp_path):
             ("c2", 0, "exact"),
         ]
         assert log.given[2].detail == {"identical": True}
-    shorter = ProgramJudge(lambda q, a, b: (len(a) < len(b)) - (len(a) > len(b)), True, "short")
+    shorter = ProgramJudge(
+        lambda q, a, b: (len(a) < len(b)) - (len(a) > len(b)), compares=True, name="short"
+    )
     assert shorter.judge("?", "a", "bcd").outcome == 1 and shorter.name == "short"
     assert ProgramJudge(lambda q, a: float("nan")).judge("?", "a", "b").outcome == MISSING
-    with pytest.raises(InputError, match="returned 'x' and 'x'; return a number"):
-        ProgramJudge(lambda q, a: "x").judge("?", "a", "b")
-    with pytest.raises(InputError, match="return -1, 0 or 1"):
-        ProgramJudge(lambda q, a, b: "A", compares=True).judge("?", "a", "b")
+    for wrong, why in (
+        (ProgramJudge(lambda q, a: "x", name="odd"), "judge 'odd' returned 'x'; return a number"),
+        (ProgramJudge(lambda q, a, b: 2, compares=True, name="odd"), "return -1, 0 or 1"),
+        (ProgramJudge(lambda q, a: 1 / 0, name="odd"), "ZeroDivisionError"),
+        (ProgramJudge(lambda q, a: sys.exit(3), name="odd"), "judge 'odd' called sys.exit"),
+    ):
+        verdict = wrong.judge("?", "a", "b")
+        assert verdict.outcome == MISSING and why in verdict.detail["failed"]
 
 
 def graded(pool):
