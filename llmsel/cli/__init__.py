@@ -6,7 +6,6 @@ Commands say what they do in `--help`; `llmsel.cli.guard` says how they end.
 from __future__ import annotations
 
 import logging
-import warnings
 from typing import Annotated
 
 import typer
@@ -51,5 +50,4 @@ def main() -> None:
     """Run the command line; the user's mistakes are one sentence on stderr and exit code 2."""
     # a retry is no news; when all tries fail, the error says so
     logging.getLogger("stamina").setLevel(logging.ERROR)
-    warnings.showwarning = lambda message, *_, **__: say(f"llmsel: {message}", err=True)
     app()

@@ -7,6 +7,7 @@ mistake, said in one sentence. 130: stopped by Ctrl-C.
 from __future__ import annotations
 
 import errno
+import warnings
 from contextvars import ContextVar
 from typing import Any
 
@@ -72,6 +73,10 @@ def sentence(error: BaseException) -> str:
     return f"{place}{error.strerror}; {hint}."
 
 
+def _warn(message: Warning | str, *_: object, **__: object) -> None:
+    say(f"llmsel: {message}", err=True)
+
+
 class Commands(TyperGroup):
     """Commands whose mistakes are one sentence on stderr; never a traceback, never "Aborted."."""
 
@@ -86,7 +91,10 @@ class Commands(TyperGroup):
         """
         _KEPT.set("")
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.simplefilter("default", UserWarning)
+                warnings.showwarning = _warn
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             say(f"\nllmsel: stopped; {_KEPT.get() or 'run it again to go on'}.", err=True)
             raise typer.Exit(STOPPED) from None
