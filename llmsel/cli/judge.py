@@ -28,7 +28,7 @@ from llmsel.cli.options import (
     parameters,
     read_begun,
 )
-from llmsel.cli.verdicts import finish, warned
+from llmsel.cli.verdicts import failed_in, finish, warned
 from llmsel.judging.collect import annotate, bias, judge_race
 from llmsel.judging.isolated import SECONDS, Isolated
 from llmsel.judging.judges import Judge, ProgramJudge
@@ -38,6 +38,7 @@ from llmsel.pool import Pool
 from llmsel.race import Race, RaceVerdict
 from llmsel.session import Answer
 
+SHOWN = 5  # failed judgements that are told one by one
 ORDERS = ("both", "candidate first", "baseline first")
 
 
@@ -56,7 +57,9 @@ class JudgeOptions:
         str | None,
         typer.Option(help="file.py:function instead of an LLM: (query, response) -> score."),
     ] = None
-    limit: Annotated[float, typer.Option(help="Seconds for one call of the program.")] = SECONDS
+    seconds: Annotated[
+        float, typer.Option("--time-limit", "--limit", help="Seconds of a program for one answer.")
+    ] = SECONDS
     orders: Annotated[str, typer.Option(help="both, candidate first or baseline first.")] = "both"
     price_in: Annotated[float | None, typer.Option(help="Per million tokens sent.")] = None
     price_out: Annotated[float | None, typer.Option(help="Per million tokens answered.")] = None
@@ -145,7 +148,7 @@ def _judge(options: JudgeOptions, log: Path) -> Iterator[Judge]:
     if options.program is None:
         yield _llm(options, log)
         return
-    with Isolated(options.program, seconds=options.limit) as function:
+    with Isolated(options.program, seconds=options.seconds) as function:
         yield ProgramJudge(function)
 
 
@@ -205,21 +208,32 @@ def _run(plan: Plan, judge: Judge, calls: int | None, workers: int) -> Answer | 
 
 def _tell(said: Answer | RaceVerdict, contents: Contents, judge: Judge, *, as_json: bool) -> None:
     """Print the verdict with all that stands beside it; end with its exit code."""
-    spent = judge.spent
     if as_json:
         found = {**facts(said), **warned(contents), "bias": _bias(contents.given)}
-        say(json.dumps(found | ({} if spent is None else {"spent": dict(spent)}), indent=2))
+        spent = {} if judge.spent is None else {"spent": dict(judge.spent)}
+        say(json.dumps(found | spent, indent=2))
     else:
-        for line in (*warned(contents)["warnings"], said.statement):
+        for line in (*warned(contents)["warnings"], said.statement, *_beside(contents, judge)):
             say(line)
-        if spent is not None:
-            say(f"spent now: {spent['calls']:.0f} calls, cost {spent['cost']:.4g}")
-        if (both := _bias(contents.given)) is not None:
-            say(
-                f"both orders agree on {both['agreement']:.0%} of {both['pairs']:.0f} pairs; the "
-                f"order alone decides {both['position_bias']:.0%}"
-            )
     finish(said, contents)
+
+
+def _beside(contents: Contents, judge: Judge) -> list[str]:
+    """Lines under the statement: what failed, what was spent, how far the judge follows itself."""
+    failed = failed_in(contents.given)
+    lines = [
+        f"no judgement of '{f['model']}' on '{f['query']}': {f['why']}" for f in failed[:SHOWN]
+    ]
+    if len(failed) > SHOWN:
+        lines.append(f"and {len(failed) - SHOWN} more failed judgements; --json names all")
+    if judge.spent is not None:
+        lines.append(f"spent now: {judge.spent['calls']:.0f} calls, cost {judge.spent['cost']:.4g}")
+    if (both := _bias(contents.given)) is not None:
+        lines.append(
+            f"both orders agree on {both['agreement']:.0%} of {both['pairs']:.0f} pairs; the "
+            f"order alone decides {both['position_bias']:.0%}"
+        )
+    return lines
 
 
 def _bias(given: Sequence[Annotation]) -> dict[str, float] | None:

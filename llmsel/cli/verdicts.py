@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import typer
 
 from llmsel.cli.guard import DOUBT
-from llmsel.judging.replay import Contents
+from llmsel.judging.replay import Annotation, Contents
 from llmsel.race import RaceVerdict
-from llmsel.reporting.remarks import failures, warnings_about
+from llmsel.reporting.remarks import warnings_about
 from llmsel.session import Answer
 
 
@@ -17,9 +18,18 @@ def warned(contents: Contents) -> dict[str, Any]:
     """Outcomes and failures of a log, and what makes its verdict doubtful, as JSON can hold it."""
     return {
         "outcomes": len(contents.given),
-        "failed": failures(contents.given),
+        "failed": failed_in(contents.given),
         "warnings": warnings_about(contents),
     }
+
+
+def failed_in(given: Sequence[Annotation]) -> list[dict[str, str]]:
+    """Name the judgements that failed, and why."""
+    return [
+        {"query": each.query, "model": each.model, "why": str(each.detail["failed"])}
+        for each in given
+        if "failed" in each.detail
+    ]
 
 
 def finish(said: Answer | RaceVerdict, contents: Contents) -> None:

@@ -7,12 +7,10 @@ asks for, up to its certificate. `llmsel.judging.llm` has the LLM as judge.
 from __future__ import annotations
 
 import dataclasses
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from llmsel._base.errors import InputError
 from llmsel.judging.isolated import GraderError, called, outcome_in, score_in
 from llmsel.pool import MISSING, Pool
 
@@ -64,8 +62,9 @@ class ProgramJudge(Judge):
     Args:
         function: ``(query, response) -> score`` (higher is better, compared with the baseline's),
             or with ``compares=True`` ``(query, response, baseline_response) -> -1, 0, 1``. The
-            query is its text; look references up by it. `llmsel.judging.isolated.Isolated` calls
-            one of a file in a process of its own, with a time limit.
+            query is its text; look references up by it. An exception, `sys.exit`, NaN or another
+            type is a failed judgement. `llmsel.judging.isolated.Isolated` gives one that may crash
+            or hang as well.
         compares: which of the two the function is.
         name: in the log; the function's own if None.
     """
@@ -79,24 +78,21 @@ class ProgramJudge(Judge):
         self._compares = compares
 
     def judge(self, query: str, response: str, baseline_response: str) -> Verdict:
-        """Call the function; what it does wrong is a failed judgement, which says why.
-
-        Raises:
-            InputError: raised by the function itself, to say that nothing can be judged.
-        """
+        """Call the function; where it fails, the judgement is missing, for the reason given."""
+        compare = self._compared if self._compares else self._scored
         try:
-            if self._compares:
-                outcome = called(self._function, query, response, baseline_response)
-                return Verdict(outcome_in(outcome))
-            mine = score_in(called(self._function, query, response))
-            other = score_in(called(self._function, query, baseline_response))
+            return compare(query, response, baseline_response)
         except GraderError as error:
-            if isinstance(error.__cause__, InputError):
-                raise error.__cause__ from None
-            return Verdict(MISSING, detail={"failed": f"judge '{self.name}' {error}"})
-        # JSON has no infinity
-        shown = [score if math.isfinite(score) else str(score) for score in (mine, other)]
-        return Verdict((mine > other) - (mine < other), detail={"scores": shown})
+            return Verdict(MISSING, detail={"failed": f"'{self.name}' {error}"})
+
+    def _compared(self, query: str, response: str, baseline_response: str) -> Verdict:
+        return Verdict(outcome_in(called(self._function, query, response, baseline_response)))
+
+    def _scored(self, query: str, response: str, baseline_response: str) -> Verdict:
+        mine, other = (
+            score_in(called(self._function, query, each)) for each in (response, baseline_response)
+        )
+        return Verdict((mine > other) - (mine < other), detail={"scores": [mine, other]})
 
 
 @dataclasses.dataclass(frozen=True)

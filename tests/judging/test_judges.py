@@ -1,7 +1,6 @@
 """Judges: no verdict is invented, whatever the server does."""
 
 import importlib.util
-import sys
 import threading
 import warnings
 from pathlib import Path
@@ -243,19 +242,28 @@ def test_a_program_judges_by_score_or_by_comparison(tmp_path):
             ("c2", 0, "exact"),
         ]
         assert log.given[2].detail == {"identical": True}
-    shorter = ProgramJudge(
-        lambda q, a, b: (len(a) < len(b)) - (len(a) > len(b)), compares=True, name="short"
-    )
+    shorter = ProgramJudge(lambda q, a, b: (len(a) < len(b)) - (len(a) > len(b)), compares=True, name="short")
     assert shorter.judge("?", "a", "bcd").outcome == 1 and shorter.name == "short"
-    assert ProgramJudge(lambda q, a: float("nan")).judge("?", "a", "b").outcome == MISSING
-    for wrong, why in (
-        (ProgramJudge(lambda q, a: "x", name="odd"), "judge 'odd' returned 'x'; return a number"),
-        (ProgramJudge(lambda q, a, b: 2, compares=True, name="odd"), "return -1, 0 or 1"),
-        (ProgramJudge(lambda q, a: 1 / 0, name="odd"), "ZeroDivisionError"),
-        (ProgramJudge(lambda q, a: sys.exit(3), name="odd"), "judge 'odd' called sys.exit"),
-    ):
-        verdict = wrong.judge("?", "a", "b")
-        assert verdict.outcome == MISSING and why in verdict.detail["failed"]
+
+
+def leave(*_):
+    raise SystemExit(2)
+
+
+@pytest.mark.parametrize(
+    ("function", "compares", "why"),
+    [
+        (lambda q, a: float("nan"), False, "'g' returned NaN; return a number"),
+        (lambda q, a: "x", False, "'g' returned 'x'; return a number"),
+        (lambda q, a: {}[q], False, "'g' raised KeyError: '?' "),
+        (leave, False, "'g' called sys.exit(2)"),
+        (lambda q, a, b: "A", True, "'g' returned 'A'; return "),
+        (lambda q, a, b: 2, True, "'g' returned 2; return -1, 0 or 1"),
+    ],
+)
+def test_a_program_that_fails_is_a_failed_judgement_with_a_reason(function, compares, why):
+    verdict = ProgramJudge(function, compares=compares, name="g").judge("?", "a", "b")
+    assert verdict.outcome == MISSING and verdict.detail["failed"].startswith(why)
 
 
 def graded(pool):
@@ -310,7 +318,7 @@ def test_the_log_of_a_race_holds_its_certificate(tmp_path):
 @pytest.mark.parametrize("workers", [1, 4])
 def test_what_was_judged_before_an_error_is_in_the_log(tmp_path, workers):
     pool, judge = graded(pools.simulated(n=30, m=6, seed=3))
-    oracle, done, gate = judge._function, [], threading.Event()
+    oracle, done, gate = judge.judge, [], threading.Event()
 
     def fails_on_the_third(query, response, baseline_response):
         done.append(response)
@@ -320,7 +328,7 @@ def test_what_was_judged_before_an_error_is_in_the_log(tmp_path, workers):
             gate.wait(0.3)  # still being judged when the error arrives
         return oracle(query, response, baseline_response)
 
-    judge._function = fails_on_the_third
+    judge.judge = fails_on_the_third
     with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
         with pytest.raises(ServerError):
             judge_race(log, judge, llmsel.Race(pool, batch=4), workers=workers)
