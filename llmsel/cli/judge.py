@@ -28,14 +28,15 @@ from llmsel.cli.options import (
     parameters,
     read_begun,
 )
-from llmsel.cli.verdicts import failed_in, finish, warned
-from llmsel.judging.collect import annotate, bias, judge_race
+from llmsel.cli.verdicts import failed_in, finish, tell, warned
+from llmsel.judging.collect import annotate, judge_race
 from llmsel.judging.isolated import SECONDS, Isolated
 from llmsel.judging.judges import Judge, ProgramJudge
 from llmsel.judging.log import AnnotationLog
+from llmsel.judging.provenance import bias
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import Pool
-from llmsel.race import Race, RaceVerdict
+from llmsel.race import RaceVerdict
 from llmsel.session import Answer
 
 SHOWN = 5  # failed judgements that are told one by one
@@ -87,7 +88,7 @@ class Plan:
     log: Path
     pool: Pool
     begun: bool
-    run: Race | None
+    race: RaceOptions | None
     queries: int | None
 
 
@@ -105,6 +106,9 @@ def judge_command(
         int | None,
         typer.Option(min=0, help="Stop after so many judged answers; go on another day."),
     ] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Judge again all that failed before.")
+    ] = False,
     workers: Annotated[int, typer.Option(min=1, help="Comparisons at a time.")] = 4,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -124,7 +128,7 @@ def judge_command(
     with _judge(judge, log) as who:
         _ask(plan, who, priced=judge.price_in is not None, yes=yes)
         keeps(f"every verdict until now is in '{log}'; the same command goes on from there")
-        said = _run(plan, who, calls, workers)
+        said = _run(plan, who, calls=calls, workers=workers, retry_failed=retry_failed)
     _tell(said, read_log(log, plan.pool), who, as_json=as_json)
 
 
@@ -136,7 +140,8 @@ def _plan(log: Path, pool: Pool, race: RaceOptions, queries: int | None) -> Plan
     """
     held = read_begun(log, pool)
     if queries is None:
-        return Plan(log, pool, held is not None, race.race(pool, held, name=log.name), None)
+        race.race(pool, held, name=log.name)  # mistakes are told before anything is asked
+        return Plan(log, pool, held is not None, race, None)
     if held is not None and held.race is not None:
         raise InputError(f"'{log}' holds a race; leave --queries out, or begin a new log.")
     return Plan(log, pool, held is not None, None, queries)
@@ -179,7 +184,7 @@ def _ask(plan: Plan, judge: Judge, *, priced: bool, yes: bool) -> None:
     if bill is None:
         return
     rest = "a race stops earlier"
-    if plan.run is None:
+    if plan.race is None:
         rest = f"{plan.queries} queries are asked for"
     price = f", cost {bill['cost']:.4g}" if priced else ""
     say(
@@ -190,20 +195,33 @@ def _ask(plan: Plan, judge: Judge, *, priced: bool, yes: bool) -> None:
     consent(yes=yes)
 
 
-def _run(plan: Plan, judge: Judge, calls: int | None, workers: int) -> Answer | RaceVerdict:
-    """Fill the log, and return what can be said then."""
-    strategy = "LLM Selector" if plan.run is None else "Random"
-    with AnnotationLog(plan.log, plan.pool, strategy=None if plan.begun else strategy) as opened:
-        if plan.run is None:
-            annotate(opened, judge, queries=plan.queries, workers=workers)
+def _run(plan: Plan, judge: Judge, *, calls: int | None, **options: Any) -> Answer | RaceVerdict:
+    """Fill the log, and return what can be said then.
+
+    Args:
+        plan: what is to be done.
+        judge: who judges.
+        calls: judged answers of a race, at most.
+        options: of `annotate` and `judge_race` both.
+    """
+    if plan.race is None:
+        strategy = None if plan.begun else "LLM Selector"
+        with AnnotationLog(plan.log, plan.pool, strategy=strategy) as opened:
+            annotate(opened, judge, queries=plan.queries, **options)
             return opened.session.best()
-        with tqdm(unit=" calls", desc="race", disable=None) as bar:
+    seed = None if plan.begun else plan.race.seed
+    with (
+        AnnotationLog(plan.log, plan.pool, seed=seed) as opened,
+        tqdm(unit=" calls", desc="race", disable=None) as bar,
+    ):
+        drawn = opened.session.seed
+        race = plan.race.race(plan.pool, opened.contents, name=plan.log.name, drawn=drawn)
 
-            def watch(now: RaceVerdict) -> None:
-                bar.update(len(opened.given) - bar.n)
-                bar.set_postfix_str(f"{now.queries} queries, {len(now.live)} models left")
+        def watch(now: RaceVerdict) -> None:
+            bar.update(len(opened.given) - bar.n)
+            bar.set_postfix_str(f"{now.queries} queries, {len(now.live)} models left")
 
-            return judge_race(opened, judge, plan.run, calls=calls, workers=workers, watch=watch)
+        return judge_race(opened, judge, race=race, calls=calls, watch=watch, **options)
 
 
 def _tell(said: Answer | RaceVerdict, contents: Contents, judge: Judge, *, as_json: bool) -> None:
@@ -213,7 +231,8 @@ def _tell(said: Answer | RaceVerdict, contents: Contents, judge: Judge, *, as_js
         spent = {} if judge.spent is None else {"spent": dict(judge.spent)}
         say(json.dumps(found | spent, indent=2))
     else:
-        for line in (*warned(contents)["warnings"], said.statement, *_beside(contents, judge)):
+        tell(said, contents)
+        for line in _beside(contents, judge):
             say(line)
     finish(said, contents)
 

@@ -7,7 +7,6 @@ import dataclasses
 import functools
 import inspect
 import json
-import secrets
 import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,11 +18,11 @@ from llmsel import benchmarks
 from llmsel._base.errors import InputError
 from llmsel.answers.read import read_answers
 from llmsel.elimination import Certified, Heuristic
-from llmsel.judging.replay import Contents, read_events, read_log
+from llmsel.judging.lines import read_lines
+from llmsel.judging.replay import Contents, read_log
 from llmsel.pool import Pool
 from llmsel.race import Race, RaceVerdict
 from llmsel.session import Answer
-from llmsel.weak_judges import add_votes
 
 Log = Annotated[
     Path,
@@ -106,15 +105,14 @@ class Source:
         if self.pool.endswith(".npz"):
             return Pool.load(self.pool)
         if not Path(self.pool).exists() and self.pool in benchmarks.names():
-            pool = benchmarks.load(self.pool)
-            return pool if pool.votes is not None else add_votes(pool)
+            return benchmarks.load(self.pool)
         frame = read_answers(self.pool)
         if self.baseline is None:
             raise InputError(
                 f"name the baseline: --baseline {frame['model'].iloc[0]} (or another of "
                 f"{', '.join(frame['model'].unique()[:6])})."
             )
-        return add_votes(Pool.from_frame(frame, self.baseline, name=Path(self.pool).stem))
+        return Pool.from_frame(frame, self.baseline, name=Path(self.pool).stem)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,13 +139,14 @@ class RaceOptions:
         int | None, typer.Option(min=1, help="Queries a race asks for at a time; 4 if none.")
     ] = None
 
-    def race(self, pool: Pool, held: Contents | None, *, name: str) -> Race:
+    def race(self, pool: Pool, held: Contents | None, *, name: str, drawn: int = 0) -> Race:
         """Make the race that the log holds, or a new one; what is given must agree with the log.
 
         Args:
             pool: of the race.
             held: what the log says, see `read_begun`.
             name: of the log.
+            drawn: seed of a new race, where none is chosen.
 
         Raises:
             InputError: other settings than those of the log, or out of range.
@@ -155,8 +154,8 @@ class RaceOptions:
         if self.heuristic and self.alpha is not None:
             raise InputError("--heuristic promises no error rate: leave --alpha out.")
         rule = Heuristic() if self.heuristic else Certified(_or(self.alpha, 0.05))
-        seed = secrets.randbits(31) if self.seed is None else self.seed
-        new = Race(pool, rule, seed=seed, delta=_or(self.delta, 0.01), batch=_or(self.batch, 4))
+        delta, batch = _or(self.delta, 0.01), _or(self.batch, 4)
+        new = Race(pool, rule, seed=_or(self.seed, drawn), delta=delta, batch=batch)
         if held is None or held.race is None:
             return new
         given = {"delta": self.delta, "seed": self.seed, "batch": self.batch}
@@ -172,7 +171,7 @@ def _or(value: _T | None, default: _T) -> _T:
 
 def read_begun(log: Path, pool: Pool) -> Contents | None:
     """Read a log; None if it is still to begin. A stop can leave it empty or with half a header."""
-    begun = log.exists() and read_events(log)[0] is not None
+    begun = log.exists() and read_lines(log).header is not None
     return read_log(log, pool) if begun else None
 
 

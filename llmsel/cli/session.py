@@ -10,12 +10,14 @@ from typing import Annotated
 import typer
 
 from llmsel._base.errors import InputError, unknown
-from llmsel.cli.guard import EXIT_CODES, say
+from llmsel.cli.guard import DOUBT, EXIT_CODES, say
 from llmsel.cli.options import AsJson, Log, RaceOptions, Source, facts, grouped, read_begun
 from llmsel.cli.verdicts import finish, warned
+from llmsel.cli.verdicts import tell as tell_verdict
 from llmsel.elimination import Certified, Heuristic
 from llmsel.judging.collect import catch_up, verdict_of
 from llmsel.judging.log import AnnotationLog
+from llmsel.judging.repair import check_log
 from llmsel.judging.replay import Contents, read_log, replay
 from llmsel.pool import MISSING, Pool
 from llmsel.race import Race, RaceVerdict, Task
@@ -34,9 +36,7 @@ OUTCOMES = {"win": 1, "draw": 0, "loss": -1, "skip": MISSING}
 def ask(
     log: Log,
     source: Source,
-    strategy: Annotated[
-        str | None, typer.Option(help="Of a new log; LLM Selector if none.")
-    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="Of a new log; Random if none.")] = None,
     race: Annotated[
         bool, typer.Option("--race", help="Only models that can still win: fewest comparisons.")
     ] = False,
@@ -65,8 +65,6 @@ def ask(
             raise InputError("a race goes in random order; leave --strategy out.")
         question = _ask_race(log, answers, held, stop=stop, delta=delta)
     else:
-        if stop == "certified" and strategy is None and held is None:
-            strategy = "Random"
         rule = None if stop is None else RULES[stop]()
         with AnnotationLog(log, answers, strategy=strategy, rule=rule, delta=delta) as opened:
             question = opened.session.ask()
@@ -94,8 +92,10 @@ def _ask_race(
         heuristic=stop == "heuristic",
         batch=None if begun else 1,
     )
-    run = options.race(pool, held, name=log.name)
-    with AnnotationLog(log, pool, strategy="Random" if held is None else None) as opened:
+    options.race(pool, held, name=log.name)  # mistakes are told before a log is begun
+    with AnnotationLog(log, pool) as opened:
+        drawn = opened.session.seed
+        run = options.race(pool, opened.contents, name=log.name, drawn=drawn)
         opened.begin_race(run.settings)
         tasks = catch_up(run, opened.rows)
     if not tasks:
@@ -195,9 +195,33 @@ def status(log: Log, source: Source, as_json: AsJson = False) -> None:
     if as_json:
         say(json.dumps({**facts(said), **warned(contents)}, indent=2))
     else:
-        for line in (*warned(contents)["warnings"], said.statement):
-            say(line)
+        tell_verdict(said, contents)
     finish(said, contents)
+
+
+@app.command("check")
+def check(
+    log: Log,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Save what can be; the damaged log is kept beside.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Say which lines of a log are damaged; exit code 1 if one is. Needs no answers.
+
+    Examples: llmsel session check log.jsonl; llmsel session check log.jsonl --repair
+    """
+    found = check_log(log, repair=repair)
+    if as_json:
+        say(json.dumps(dataclasses.asdict(found), indent=2, default=str))
+    else:
+        for line in found.damaged:
+            say(line)
+        say(f"{found.lines} lines, {len(found.damaged)} damaged")
+        if found.backup is not None:
+            say(f"repaired; the damaged log is kept as {found.backup}")
+    if found.damaged:
+        raise typer.Exit(DOUBT)
 
 
 @grouped

@@ -7,29 +7,36 @@ from typing import Any
 
 import typer
 
-from llmsel.cli.guard import DOUBT
-from llmsel.judging.replay import Annotation, Contents
+from llmsel.cli.guard import DOUBT, say
+from llmsel.judging.provenance import remarks_of, warnings_of
+from llmsel.judging.replay import Annotation, Contents, certifies
 from llmsel.race import RaceVerdict
-from llmsel.reporting.remarks import warnings_about
 from llmsel.session import Answer
 
 
 def warned(contents: Contents) -> dict[str, Any]:
-    """Outcomes and failures of a log, and what makes its verdict doubtful, as JSON can hold it."""
+    """Outcomes of a log, what failed, what warns of its verdict, and how it came about."""
     return {
         "outcomes": len(contents.given),
         "failed": failed_in(contents.given),
-        "warnings": warnings_about(contents),
+        "warnings": list(warnings_of(contents)),
+        "remarks": list(remarks_of(contents)),
     }
 
 
 def failed_in(given: Sequence[Annotation]) -> list[dict[str, str]]:
     """Name the judgements that failed, and why."""
     return [
-        {"query": each.query, "model": each.model, "why": str(each.detail["failed"])}
+        {"query": each.query, "model": each.model, "why": each.failed}
         for each in given
-        if "failed" in each.detail
+        if each.failed is not None
     ]
+
+
+def tell(said: Answer | RaceVerdict, contents: Contents) -> None:
+    """Print warnings, the statement, and how it came about, in this order."""
+    for line in (*warnings_of(contents), said.statement, *remarks_of(contents)):
+        say(line)
 
 
 def finish(said: Answer | RaceVerdict, contents: Contents) -> None:
@@ -39,7 +46,7 @@ def finish(said: Answer | RaceVerdict, contents: Contents) -> None:
         typer.Exit: a certificate that was asked for and is not there, a race that goes on, or a
             warning.
     """
-    if not _reached(said, contents) or warnings_about(contents):
+    if not _reached(said, contents) or warnings_of(contents):
         raise typer.Exit(DOUBT)
 
 
@@ -49,8 +56,7 @@ def _reached(said: Answer | RaceVerdict, contents: Contents) -> bool:
         rule = contents.session.rule
         held = said.certificate
         return rule is None or (held is not None and _ended(held, certifies=rule.certifies))
-    name = (contents.race or {})["rule"]["name"]
-    return _ended(said, certifies=name == "Certified")
+    return _ended(said, certifies=contents.race is not None and certifies(contents.race))
 
 
 def _ended(said: RaceVerdict, *, certifies: bool) -> bool:

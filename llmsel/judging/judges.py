@@ -33,6 +33,11 @@ class Judge(ABC):
     def judge(self, query: str, response: str, baseline_response: str) -> Verdict:
         """Compare a candidate's response to a query (its text) with the baseline's."""
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that its verdicts depend on, as JSON can hold it; it stands in the log."""
+        return {"name": self.name}
+
     def check(self, pool: Pool) -> None:  # noqa: B027 - optional
         """Look at the pool before the first judgement."""
 

@@ -54,7 +54,7 @@ def test_a_judge_that_follows_the_order_is_named_as_such(tmp_path):
         more = ("--structured", "-p", "max_tokens=9", "-p", "note=x")
         told = ok(*judge, "--yes", *more, code=1)
         sent = server.bodies[0]
-    assert "agrees with itself on 0% of 4 pairs" in told and "cannot be told apart" in told
+    assert "agrees with itself in 0% of 4 pairs" in told and "cannot be told apart" in told
     assert told.index("mostly follows the order") < told.index("cannot be told apart")
     assert sent["response_format"]["type"] == "json_schema"
     assert sent["max_tokens"] == 9 and sent["note"] == "x"
@@ -167,7 +167,7 @@ def test_whatever_a_program_does_is_a_failed_judgement_that_is_named(tmp_path, a
     log = tmp_path / "log.jsonl"
     judge = ("judge", log, *POOL, "--program", f"{tmp_path / 'grade.py'}:bad", "--limit", "0.5")
     found = json.loads(ok(*judge, "--json", code=1))  # its prints are not in the JSON
-    assert found["failed"] and "gave no outcome" in found["warnings"][0]
+    assert found["failed"] and "judgements failed" in found["warnings"][0]
     held = read_log(log, Source(str(ANSWERS), "alpha").read())
     reasons = {
         entry.query: entry.detail["failed"]

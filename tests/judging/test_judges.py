@@ -15,10 +15,11 @@ from helpers.servers import longer, shown
 import llmsel
 from llmsel._base.errors import InputError
 from llmsel.answers.server import Prices, ServerError
-from llmsel.judging.collect import annotate, bias, fill, judge_race, verdict_of
+from llmsel.judging.collect import annotate, fill, judge_race, verdict_of
 from llmsel.judging.judges import ProgramJudge, groups
 from llmsel.judging.llm import LLMJudge, parse
 from llmsel.judging.log import AnnotationLog
+from llmsel.judging.provenance import bias
 from llmsel.judging.replay import read_log
 from llmsel.pool import MISSING, Pool
 
@@ -61,7 +62,10 @@ def test_a_verdict_is_read_tolerantly_but_never_guessed(reply, verdict):
 
 def test_both_orders_agree_or_it_is_a_draw(tmp_path):
     pool = pool_of("long answer", "no", "middle")
-    with serve(longer) as server, AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with (
+        serve(longer) as server,
+        AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log,
+    ):
         annotate(log, LLMJudge("judge", server.url))
         assert [(e.model, e.outcome, e.order) for e in log.given] == [
             ("c0", 1, "both"),
@@ -72,7 +76,7 @@ def test_both_orders_agree_or_it_is_a_draw(tmp_path):
         assert bias(log.given)["agreement"] == 1 and bias(log.given)["position_bias"] == 0
     with (
         serve(lambda body, n: '{"verdict": "A"}') as server,
-        AnnotationLog(tmp_path / "biased.jsonl", pool, "Random") as log,
+        AnnotationLog(tmp_path / "biased.jsonl", pool, strategy="Random") as log,
     ):
         annotate(log, LLMJudge("judge", server.url), workers=2)
         assert [e.outcome for e in log.given] == [0, 0]
@@ -96,7 +100,10 @@ def test_identical_responses_are_judged_once_or_not_at_all(tmp_path):
         ("c2",),
         ("c3",),
     ]
-    with serve(longer) as server, AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with (
+        serve(longer) as server,
+        AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log,
+    ):
         judge = LLMJudge("judge", server.url)
         assert judge.estimate(pool)["calls"] == 4
         annotate(log, judge)
@@ -131,7 +138,10 @@ def test_lasting_trouble_stops_and_nothing_is_lost(trouble, calls, message, tmp_
     path, cache = tmp_path / "log.jsonl", tmp_path / "cache.jsonl"
     with serve(lambda body, n: longer(body) if n < 3 else trouble) as server:
         judge = LLMJudge("judge", server.url, cache=cache)
-        with AnnotationLog(path, pool, "Random") as log, pytest.raises(ServerError, match=message):
+        with (
+            AnnotationLog(path, pool, strategy="Random") as log,
+            pytest.raises(ServerError, match=message),
+        ):
             annotate(log, judge)
         assert len(server.bodies) == 2 + calls
     assert len(read_log(path, pool).given) == 1
@@ -149,7 +159,7 @@ def test_an_unparseable_verdict_is_retried_then_missing_never_a_draw(tmp_path):
     cache = tmp_path / "cache.jsonl"
     with serve(lambda body, n: "It depends.") as server:
         judge = LLMJudge("judge", server.url, cache=cache)
-        with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+        with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
             annotate(log, judge)
             assert [e.outcome for e in log.given] == [MISSING]
             assert log.given[0].detail["verdicts"] == [None, None]
@@ -195,7 +205,10 @@ def test_results_are_cached_by_content(tmp_path):
 
 def test_cost_before_and_after(tmp_path):
     pool = pool_of("long answer", "no", "middle", queries=5)
-    with serve(longer) as server, AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with (
+        serve(longer) as server,
+        AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log,
+    ):
         judge = LLMJudge("judge", server.url, prices=Prices(10, 50))
         before = judge.estimate(pool)
         assert before["calls"] == 20
@@ -214,7 +227,10 @@ def test_cost_before_and_after(tmp_path):
 
 def test_a_judge_that_is_a_candidate_is_warned_of(tmp_path):
     pool = pool_of("a", "b")
-    with serve(longer) as server, AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with (
+        serve(longer) as server,
+        AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log,
+    ):
         with pytest.warns(UserWarning, match="'org/c0' is also a model of the pool"):
             annotate(log, LLMJudge("org/c0", server.url), queries=0)
         with warnings.catch_warnings():
@@ -234,7 +250,7 @@ def test_a_program_judges_by_score_or_by_comparison(tmp_path):
     def exact(query, response):
         return response == "4"
 
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
         annotate(log, ProgramJudge(exact))
         assert [(e.model, e.outcome, e.by) for e in log.given] == [
             ("c0", 0, "exact"),
@@ -280,38 +296,38 @@ def graded(pool):
 
 def test_a_race_stops_with_a_certificate_and_goes_on_where_it_was(tmp_path):
     pool, judge = graded(pools.simulated(n=300, m=4, spread=2.0, seed=3))
-    with AnnotationLog(tmp_path / "whole.jsonl", pool, "Random") as log:
-        whole = judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.05))
+    with AnnotationLog(tmp_path / "whole.jsonl", pool, strategy="Random") as log:
+        whole = judge_race(log, judge, race=llmsel.Race(pool, seed=5, delta=0.05))
         assert whole.certified and len(log.given) == whole.calls < 4 * 300
         assert whole.winners == tuple(
             np.array(pool.models)[pool.win_rates() == pool.win_rates().max()]
         )
     path = tmp_path / "parts.jsonl"
     for _ in range(3):
-        with AnnotationLog(path, pool, "Random") as log:
-            part = judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.05), calls=9)
+        with AnnotationLog(path, pool, strategy="Random") as log:
+            part = judge_race(log, judge, race=llmsel.Race(pool, seed=5, delta=0.05), calls=9)
             assert not part.certified
     with AnnotationLog(path, pool) as log:
         assert len(log.given) == 27
-        assert judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.05)) == whole
+        assert judge_race(log, judge, race=llmsel.Race(pool, seed=5, delta=0.05)) == whole
 
 
 def test_the_log_of_a_race_holds_its_certificate(tmp_path):
     pool, judge = graded(pools.simulated(n=300, m=4, spread=2.0, seed=3))
     path = tmp_path / "log.jsonl"
-    with AnnotationLog(path, pool, "Random") as log:
+    with AnnotationLog(path, pool, strategy="Random") as log:
         assert verdict_of(log) is None
         run = llmsel.Race(pool, seed=5, delta=0.05, batch=4)
         seen = []
-        found = judge_race(log, judge, run, workers=3, watch=seen.append)
+        found = judge_race(log, judge, race=run, workers=3, watch=seen.append)
         assert seen[-1] == found and len(seen) > 2 and not seen[0].certified
         assert log.race == run.settings
         with pytest.raises(InputError, match=r"holds a race with delta 0.05, not 0.01: a cert"):
-            judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.01, batch=4))
+            judge_race(log, judge, race=llmsel.Race(pool, seed=5, delta=0.01, batch=4))
     contents = read_log(path, pool)
     assert contents.race == run.settings and verdict_of(contents) == found
-    with AnnotationLog(tmp_path / "one.jsonl", pool, "Random") as log:
-        one = judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.05, batch=4))
+    with AnnotationLog(tmp_path / "one.jsonl", pool, strategy="Random") as log:
+        one = judge_race(log, judge, race=llmsel.Race(pool, seed=5, delta=0.05, batch=4))
     assert one == found  # whatever the number of threads
 
 
@@ -329,9 +345,9 @@ def test_what_was_judged_before_an_error_is_in_the_log(tmp_path, workers):
         return oracle(query, response, baseline_response)
 
     judge.judge = fails_on_the_third
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
         with pytest.raises(ServerError):
-            judge_race(log, judge, llmsel.Race(pool, batch=4), workers=workers)
+            judge_race(log, judge, race=llmsel.Race(pool, batch=4), workers=workers)
         assert len(log.given) == len(done) - 1 < 4 * 6
 
 
@@ -339,10 +355,10 @@ def test_a_race_gives_up_on_what_the_judge_cannot_say(tmp_path):
     pool, judge = graded(pools.simulated(n=30, m=3, seed=3))
     oracle = judge._function
     judge._function = lambda q, a, b: MISSING if a.startswith("3|") else oracle(q, a, b)
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
-        assert judge_race(log, judge, llmsel.Race(pool, seed=1)).statement
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
+        assert judge_race(log, judge, race=llmsel.Race(pool, seed=1)).statement
         assert {e.outcome for e in log.given if e.query == "q3"} <= {MISSING}
-        fill(log, judge, [(log.session.ask().query, [])])  # nothing to do is no error
+        fill(log, judge, cells=[(log.session.ask().query, [])])  # nothing to do is no error
 
 
 @pytest.mark.skipif(
@@ -370,7 +386,7 @@ def test_end_to_end_with_a_local_model(tmp_path):
         parameters={"max_tokens": 20},
         structured=True,
     )
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
         annotate(log, judge)
         assert not log.session.remaining
         measured = bias(log.given)
