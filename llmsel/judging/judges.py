@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from llmsel.judging.isolated import GraderError, called, outcome_in, score_in
@@ -41,6 +41,25 @@ class Judge(ABC):
     def check(self, pool: Pool) -> None:  # noqa: B027 - optional
         """Look at the pool before the first judgement."""
 
+    def estimate(
+        self, pool: Pool, models: Sequence[str] | None = None
+    ) -> Mapping[str, float] | None:
+        """Say what judging the pool would take at most; None if it costs nothing.
+
+        Args:
+            pool: with responses.
+            models: the candidates to judge; None for all.
+
+        Returns:
+            ``requests``, ``tokens_in``, ``tokens_out`` and ``cost``.
+        """
+        return None
+
+    @property
+    def spent(self) -> Mapping[str, float] | None:
+        """What was spent so far, with the keys of `estimate`; None if it costs nothing."""
+        return None
+
 
 class ProgramJudge(Judge):
     """A Python function as judge, for tasks with references or unit tests.
@@ -56,8 +75,8 @@ class ProgramJudge(Judge):
     """
 
     def __init__(
-        self, function: Callable[..., Any], compares: bool = False, name: str | None = None
-    ):
+        self, function: Callable[..., Any], *, compares: bool = False, name: str | None = None
+    ) -> None:
         """Keep the function."""
         self.name = str(name or getattr(function, "__name__", "program"))
         self._function = function

@@ -31,7 +31,9 @@ def test_a_program_judges_by_score_or_by_comparison(tmp_path):
             ("c2", 0, "exact"),
         ]
         assert log.given[2].detail == {"identical": True}
-    shorter = ProgramJudge(lambda q, a, b: (len(a) < len(b)) - (len(a) > len(b)), True, "short")
+    shorter = ProgramJudge(
+        lambda q, a, b: (len(a) < len(b)) - (len(a) > len(b)), compares=True, name="short"
+    )
     assert shorter.judge("?", "a", "bcd").outcome == 1 and shorter.name == "short"
 
 
@@ -51,7 +53,7 @@ def leave(*_):
     ],
 )
 def test_a_program_that_fails_is_a_failed_judgement_with_a_reason(function, compares, why):
-    verdict = ProgramJudge(function, compares, "g").judge("?", "a", "b")
+    verdict = ProgramJudge(function, compares=compares, name="g").judge("?", "a", "b")
     assert verdict.outcome == MISSING and verdict.detail["failed"].startswith(why)
 
 
