@@ -36,7 +36,7 @@ def rebased(pool: Pool, baseline: str, *, votes: bool = True) -> Pool:
     if baseline not in pool.models:
         raise unknown("baseline", baseline, pool.models)
     outcomes = pool.need("outcomes").astype(np.int16)
-    b = pool.models.index(baseline)
+    b = pool.column(baseline)
     unknown_cell = (outcomes == MISSING) | (outcomes[:, [b]] == MISSING)
     derived = np.where(unknown_cell, MISSING, np.sign(outcomes - outcomes[:, [b]]))
     derived[:, b] = 0

@@ -133,7 +133,7 @@ class CandidatesOnly(LLMSelector):
     def prepare(self, pool: Pool) -> None:
         """Take the candidates' weak votes."""
         super().prepare(pool)
-        self._candidates = np.delete(np.arange(pool.n_models), pool.baseline_index)
+        self._candidates = pool.candidate_columns
         self._votes = np.ascontiguousarray(self._votes[:, self._candidates])
 
     def observe(self, chosen: np.ndarray, outcomes: np.ndarray) -> None:
