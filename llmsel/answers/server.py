@@ -48,7 +48,16 @@ class ServerError(InputError):
 
 
 class QueryRefused(ServerError):
-    """A server that works, but not for this query: too long, filtered, or a fault it sets off."""
+    """A server that works, but not for this query: too long, filtered, or a fault it sets off.
+
+    Attributes:
+        passing: the server does not say that it never will, so another day may bring an answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None, *, passing: bool = False):
+        """Keep whether it may pass."""
+        super().__init__(message, status)
+        self.passing = passing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -205,6 +214,11 @@ class Server:
             cost = self.prices.cost(self._counts["tokens_in"], self._counts["tokens_out"])
         return {**self._counts, "cost": cost}
 
+    @property
+    def shown(self) -> str:
+        """How messages and logs name it: its address without user and password."""
+        return self._address.shown
+
     def chat(
         self, model: str, messages: list[dict[str, str]], parameters: Mapping[str, Any]
     ) -> Reply:
@@ -260,7 +274,9 @@ class Server:
                 raise self._error(trouble, body["model"]) from trouble
             if trouble.refused or await self._answers(wire, body):
                 said = self._say(trouble, body["model"])
-                raise QueryRefused(f"{said}, and only for this query.", trouble.status) from trouble
+                raise QueryRefused(
+                    f"{said}, and only for this query.", trouble.status, passing=trouble.passing
+                ) from trouble
             raise self._error(trouble, body["model"]) from trouble
 
     async def _answers(self, wire: Wire, body: dict[str, Any]) -> bool:

@@ -210,7 +210,7 @@ def _llm(
         prices=prices,
         cache=f"{log}.cache",
         parameters=parameters(parameter),
-        structured=structured,
+        structured=True if structured else None,
     )
 
 
