@@ -22,6 +22,8 @@ from llmsel._base.terminal import encodable, plain
 from llmsel.answers.address import Address
 from llmsel.answers.wire import Wire, WireError, submit
 
+SHORTEST_WAIT = 0.5  # seconds, doubled each time a server says that it is busy, up to LONGEST_WAIT
+LONGEST_WAIT = 30.0  # but never less than its Retry-After asks
 GRACE = 3.0  # seconds that a stop leaves to what is under way: it is being paid for
 PROBE = [{"role": "user", "content": "Reply with the word OK."}]
 LASTING = {  # no query is at fault, and waiting does not help
@@ -162,7 +164,7 @@ class _Tries:
             self.left -= 1
             return self.left >= 0
         self.busy += 1
-        wait = max(error.wait, min(30.0, 0.25 * 2.0**self.busy))
+        wait = max(error.wait, min(LONGEST_WAIT, SHORTEST_WAIT * 2.0 ** (self.busy - 1)))
         return wait if time.monotonic() + wait <= self.until else False
 
 
