@@ -156,7 +156,7 @@ def reproduce_command(
     )
     if parameter:
         runs = [reproduce.variant(run, parameters(parameter)) for run in runs]
-    done = reproduce.execute_all(runs, workers, force, backend, address)
+    done = reproduce.execute_all(runs, workers, force=force, backend=backend, address=address)
     for run in runs:
         if run.show is not None and not everything and not done.get(run.name):
             table, _ = tables.read_table(ROOT / run.show)
