@@ -170,7 +170,14 @@ def _or(value: _T | None, default: _T) -> _T:
 
 
 def read_begun(log: Path, pool: Pool) -> Contents | None:
-    """Read a log; None if it is still to begin. A stop can leave it empty or with half a header."""
+    """Read a log; None if it is still to begin. A stop can leave it empty or with half a header.
+
+    Raises:
+        InputError: a damaged log, one of another pool, or a place where there can be none.
+    """
+    folder = next(each for each in log.absolute().parents if each.exists())
+    if not folder.is_dir():
+        raise InputError(f"'{folder}' is a file, so '{log}' can be no log; name another place.")
     begun = log.exists() and read_lines(log).header is not None
     return read_log(log, pool) if begun else None
 
