@@ -176,7 +176,7 @@ def _llm(options: JudgeOptions, log: Path) -> Judge:
         "prices": prices,
         "cache": f"{log}.cache",
         "parameters": parameters(options.parameter),
-        "structured": options.structured,
+        "structured": True if options.structured else None,  # None: where the server offers it
     }
     return LLMJudge(str(options.model), **settings)
 
