@@ -80,7 +80,7 @@ def race_of(
         raise InputError("--heuristic promises no error rate: leave --alpha out.")
     rule = Heuristic() if heuristic else Certified(0.05 if alpha is None else alpha)
     wide, many = 0.01 if delta is None else delta, 4 if batch is None else batch
-    new = Race(pool, rule, seed=seed or 0, delta=wide, batch=many)
+    new = Race(pool, rule, seed=seed, delta=wide, batch=many)
     if held is None or held.race is None:
         return new
     rules = True if heuristic else alpha

@@ -110,6 +110,7 @@ def judge_race(
             what the judge raises; what it has judged until then is in the log.
     """
     judge.check(log.session.pool)
+    run = run if log.race is None else run.continuing(log.race)
     log.begin_race(run.settings)
     left = float("inf") if calls is None else calls
     tasks = catch_up(run, log.rows)
@@ -143,7 +144,7 @@ def catch_up(run: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[T
             told = {model: row[model].outcome for model in task.models if model in row}
             whole = len(told) == len(task.models)
             waits |= not whole
-            run.tell(task.query, {m: None if a == MISSING else a for m, a in told.items()})
+            run.tell(task.query, {m: a for m, a in told.items() if a != MISSING})
             if whole and MISSING in told.values():
                 run.give_up(task.query)
         if waits:

@@ -79,7 +79,7 @@ class AnnotationLog:
                 warnings.warn(self.repaired, stacklevel=2)
             if header is None:
                 chosen = make("LLM Selector" if strategy is None else strategy)
-                session = Session(pool, chosen, seed=seed or 0, rule=rule, delta=delta or 0.0)
+                session = Session(pool, chosen, seed=seed, rule=rule, delta=delta or 0.0)
                 self._write([_header(session)])
                 _sync_folder(self.path.parent)
             else:
@@ -262,6 +262,7 @@ def _header(session: Session) -> dict[str, Any]:
         "baseline": session.pool.baseline,
         "strategy": repr(session.strategy),
         "seed": session.seed,
+        "seed_chosen": not session.seed_drawn,
         "rule": None if session.rule is None else session.rule.settings,
         "delta": session.delta,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),

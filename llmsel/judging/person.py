@@ -56,7 +56,8 @@ class AnnotationView:
         """Build the view and show the first pair."""
         log.session.pool.need("responses")
         if race is not None:
-            log.begin_race(race.settings)
+            own = race if log.race is None else race.continuing(log.race)
+            log.begin_race(own.settings)
         self._race = resume(log)
         self.log = log
         self.annotator = annotator

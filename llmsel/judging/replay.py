@@ -215,7 +215,9 @@ def begin_session(
                 f"'{path.name}' was begun with {what} {kept}, not {wanted}; use that, or a new log."
             )
     known = None if kept_rule is None else elimination.from_settings(kept_rule)
-    return Session(pool, chosen, seed=header["seed"], rule=known, delta=kept_delta)
+    session = Session(pool, chosen, seed=header["seed"], rule=known, delta=kept_delta)
+    session.seed_drawn = not header.get("seed_chosen", True)
+    return session
 
 
 def _strategy_of(shown: str) -> Strategy:
