@@ -244,11 +244,26 @@ def test_a_program_judges_by_score_or_by_comparison(tmp_path):
         assert log.given[2].detail == {"identical": True}
     shorter = ProgramJudge(lambda q, a, b: (len(a) < len(b)) - (len(a) > len(b)), True, "short")
     assert shorter.judge("?", "a", "bcd").outcome == 1 and shorter.name == "short"
-    assert ProgramJudge(lambda q, a: float("nan")).judge("?", "a", "b").outcome == MISSING
-    with pytest.raises(InputError, match="returned 'x' and 'x'; return a number"):
-        ProgramJudge(lambda q, a: "x").judge("?", "a", "b")
-    with pytest.raises(InputError, match="return -1, 0 or 1"):
-        ProgramJudge(lambda q, a, b: "A", compares=True).judge("?", "a", "b")
+
+
+def leave(*_):
+    raise SystemExit(2)
+
+
+@pytest.mark.parametrize(
+    ("function", "compares", "why"),
+    [
+        (lambda q, a: float("nan"), False, "'g' returned NaN; return a number"),
+        (lambda q, a: "x", False, "'g' returned 'x'; return a number"),
+        (lambda q, a: {}[q], False, "'g' raised KeyError: '?' "),
+        (leave, False, "'g' called sys.exit(2)"),
+        (lambda q, a, b: "A", True, "'g' returned 'A'; return "),
+        (lambda q, a, b: 2, True, "'g' returned 2; return -1, 0 or 1"),
+    ],
+)
+def test_a_program_that_fails_is_a_failed_judgement_with_a_reason(function, compares, why):
+    verdict = ProgramJudge(function, compares, "g").judge("?", "a", "b")
+    assert verdict.outcome == MISSING and verdict.detail["failed"].startswith(why)
 
 
 def graded(pool):
@@ -303,7 +318,7 @@ def test_the_log_of_a_race_holds_its_certificate(tmp_path):
 @pytest.mark.parametrize("workers", [1, 4])
 def test_what_was_judged_before_an_error_is_in_the_log(tmp_path, workers):
     pool, judge = graded(pools.simulated(n=30, m=6, seed=3))
-    oracle, done, gate = judge._function, [], threading.Event()
+    oracle, done, gate = judge.judge, [], threading.Event()
 
     def fails_on_the_third(query, response, baseline_response):
         done.append(response)
@@ -313,7 +328,7 @@ def test_what_was_judged_before_an_error_is_in_the_log(tmp_path, workers):
             gate.wait(0.3)  # still being judged when the error arrives
         return oracle(query, response, baseline_response)
 
-    judge._function = fails_on_the_third
+    judge.judge = fails_on_the_third
     with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
         with pytest.raises(ServerError):
             judge_race(log, judge, llmsel.Race(pool, batch=4), workers=workers)
