@@ -17,9 +17,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from llmsel import elimination
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
-from llmsel import elimination
 from llmsel.elimination import Rule
 from llmsel.pool import MISSING, Pool
 from llmsel.session import Session
