@@ -11,7 +11,7 @@ import typer
 from llmsel.cli.guard import DOUBT, consent, keeps, say
 from llmsel.cli.options import AsJson, Yes
 
-SHOWN = 10  # failures that are told one by one
+SHOWN = 10  # reasons of failures that are told
 
 
 def generate_command(
@@ -42,14 +42,14 @@ def generate_command(
 
     Example: llmsel generate models.toml queries.jsonl -o answers.jsonl --yes
     """
-    from llmsel.answers import generate  # the openai client takes a second to import
+    from llmsel.answers import generate  # an extra
 
     todo = generate.plan(models, queries, output)
     say(todo.summary, err=True)
     if todo.todo:
         consent(yes=yes)
     keeps(f"every answer until now is in '{output}'; the same command asks for the others")
-    failed = generate.run(todo, output, workers)
+    failed = generate.ask_all(todo, output, workers=workers)
     cost = generate.spent(todo.models)
     new = len(todo.todo) - len(failed)
     if as_json:
@@ -57,8 +57,8 @@ def generate_command(
         say(json.dumps(found, indent=2))
     else:
         say(f"{new} new answers in {output}; cost {cost['cost']:.4g}")
-    for pair, error in list(failed.items())[:SHOWN]:
-        say(f"failed: {pair}: {error}", err=True)
+    for line in generate.failures(failed)[:SHOWN]:
+        say(f"failed: {line}", err=True)
     if failed:
         say(f"{len(failed)} failed; run the same command again for them.", err=True)
         raise typer.Exit(DOUBT)

@@ -51,9 +51,12 @@ class JudgeOptions:
     base_url: Annotated[
         str | None, typer.Option(help="Of an OpenAI-compatible server; OpenAI's own if none.")
     ] = None
-    key: Annotated[str, typer.Option(help="Environment variable that holds the key.")] = (
-        "OPENAI_API_KEY"
-    )
+    key: Annotated[
+        str | None,
+        typer.Option(
+            help="Environment variable with the server's key; OPENAI_API_KEY for OpenAI's own."
+        ),
+    ] = None
     program: Annotated[
         str | None,
         typer.Option(help="file.py:function instead of an LLM: (query, response) -> score."),
@@ -158,7 +161,7 @@ def _judge(options: JudgeOptions, log: Path) -> Iterator[Judge]:
 
 
 def _llm(options: JudgeOptions, log: Path) -> Judge:
-    try:  # the openai client takes a second to import
+    try:  # an extra
         from llmsel.answers.server import Prices
         from llmsel.judging.llm import LLMJudge
     except ImportError as error:
@@ -188,8 +191,8 @@ def _ask(plan: Plan, judge: Judge, *, priced: bool, yes: bool) -> None:
         rest = f"{plan.queries} queries are asked for"
     price = f", cost {bill['cost']:.4g}" if priced else ""
     say(
-        f"judging every answer takes {bill['calls']:.0f} calls, about {bill['tokens_in']:.0f} "
-        f"tokens in and {bill['tokens_out']:.0f} out{price}; {rest}.",
+        f"judging every answer takes {bill['requests']:.0f} requests, about "
+        f"{bill['tokens_in']:.0f} tokens in and {bill['tokens_out']:.0f} out{price}; {rest}.",
         err=True,
     )
     consent(yes=yes)
@@ -245,7 +248,8 @@ def _beside(contents: Contents, judge: Judge) -> list[str]:
     if len(failed) > SHOWN:
         lines.append(f"and {len(failed) - SHOWN} more failed judgements; --json names all")
     if judge.spent is not None:
-        lines.append(f"spent now: {judge.spent['calls']:.0f} calls, cost {judge.spent['cost']:.4g}")
+        requests, cost = judge.spent["requests"], judge.spent["cost"]
+        lines.append(f"spent now: {requests:.0f} requests, cost {cost:.4g}")
     if (both := _bias(contents.given)) is not None:
         lines.append(
             f"both orders agree on {both['agreement']:.0%} of {both['pairs']:.0f} pairs; the "

@@ -65,7 +65,7 @@ def reproduce_command(
     if parameter:
         runs = [reproduce.variant(run, parameters(parameter)) for run in runs]
     keeps("finished runs are kept; the same command goes on with the others")
-    done = reproduce.execute_all(runs, workers, force, backend, address)
+    done = reproduce.execute_all(runs, workers, force=force, backend=backend, address=address)
     for run in runs:
         _tell(run, done, table=not everything)
     if any(done.values()):

@@ -51,7 +51,7 @@ class Judge(ABC):
             models: the candidates to judge; None for all.
 
         Returns:
-            ``calls``, ``tokens_in``, ``tokens_out`` and ``cost``.
+            ``requests``, ``tokens_in``, ``tokens_out`` and ``cost``.
         """
         return None
 

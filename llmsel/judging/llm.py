@@ -65,7 +65,8 @@ class LLMJudge(Judge):
         self,
         model: str,
         base_url: str | None = None,
-        key: str = "OPENAI_API_KEY",
+        *,
+        key: str | None = None,
         orders: Literal["both", "candidate first", "baseline first"] = "both",
         prices: Prices | None = None,
         retries: int = 2,
@@ -82,7 +83,7 @@ class LLMJudge(Judge):
         self.parameters = {"temperature": 0.0, "max_tokens": 200, **(parameters or {})}
         if structured:
             self.parameters["response_format"] = FORMAT
-        self.endpoint = Server(base_url, key, timeout, tries, prices)
+        self.server = Server(base_url, key, timeout=timeout, tries=tries, prices=prices)
         self._instruction = instruction
         self._retries = retries
         self._lock = threading.Lock()
@@ -127,20 +128,18 @@ class LLMJudge(Judge):
             if verdict is not None:
                 outcomes.append(POINTS[verdict] if ahead else -POINTS[verdict])
         order = "both" if len(self.orders) > 1 else self.orders[0]
-        if None in said:
-            outcome = MISSING
-        else:
-            outcome = outcomes[0] if len(set(outcomes)) == 1 else 0
+        agreed = outcomes[0] if len(set(outcomes)) == 1 else 0
+        outcome = MISSING if None in said else agreed
         return Verdict(outcome, order, {"verdicts": said})
 
     def estimate(self, pool: Pool, models: Sequence[str] | None = None) -> dict[str, float]:
-        """Say what judging the whole pool would take at most, before any call.
+        """Say what judging the whole pool would take at most, before any request.
 
         Returns:
-            ``calls``, ``tokens_in``, ``tokens_out`` (errs high for English) and ``cost``, for
-            all candidates (or `models`) on all queries; calls that the cache saves are left out.
+            ``requests``, ``tokens_in``, ``tokens_out`` (errs high for English) and ``cost``, for
+            all candidates (or `models`) on all queries; requests that the cache saves are left out.
         """
-        calls = tokens = 0
+        requests = tokens = 0
         for query in pool.queries:
             for group in groups(pool, query, models or pool.candidates):
                 for order in self.orders if group.baseline_response != group.response else ():
@@ -148,12 +147,12 @@ class LLMJudge(Judge):
                     first, second = pair if order == "candidate first" else pair[::-1]
                     chat = self.messages(text_of(pool, query), first, second)
                     if self._key(chat) not in self._cache:
-                        calls += 1
+                        requests += 1
                         tokens += estimate_tokens(chat)
-        out = calls * 20  # a verdict; a judge that thinks aloud costs more
-        prices = self.endpoint.prices
+        out = requests * 20  # a verdict; a judge that thinks aloud costs more
+        prices = self.server.prices
         return {
-            "calls": calls,
+            "requests": requests,
             "tokens_in": tokens,
             "tokens_out": out,
             "cost": prices.cost(tokens, out) if prices else 0.0,
@@ -161,11 +160,11 @@ class LLMJudge(Judge):
 
     @property
     def spent(self) -> dict[str, float]:
-        """Calls, tokens and cost so far, failed replies included."""
-        return self.endpoint.spent
+        """Requests, tokens and cost so far, failed replies included."""
+        return self.server.spent
 
     def _key(self, messages: list[dict[str, str]]) -> str:
-        content = [self.name, str(self.endpoint.base_url), messages, self.parameters]
+        content = [self.name, str(self.server.base_url), messages, self.parameters]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def _ask(self, query: str, first: str, second: str) -> str | None:
@@ -174,7 +173,7 @@ class LLMJudge(Judge):
         if key in self._cache:
             return self._cache[key]
         for _ in range(1 + self._retries):
-            reply: Reply = self.endpoint.chat(self.name, chat, self.parameters)
+            reply: Reply = self.server.chat(self.name, chat, self.parameters)
             verdict = parse(reply.text)
             if verdict is not None:
                 self._keep(key, verdict)

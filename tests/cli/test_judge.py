@@ -31,7 +31,7 @@ def test_an_llm_races_to_a_certificate_and_a_report(tmp_path):
         judge = ("judge", log, *POOL, "--model", "m", "--base-url", server.url)
         refused = run(*judge, input="n\n")
         assert refused.exit_code == 1 and not log.exists() and not server.bodies
-        assert "judging every answer takes 8 calls" in refused.output
+        assert "judging every answer takes 8 requests" in refused.output
         first = ok(*judge, "--calls", "1", "--yes", code=1)
         assert len(server.bodies) == 2 and "the best is one of the 3 models left" in first
         ends = ok(*judge, "--yes", "--price-in", "1", "--price-out", "2")
@@ -40,7 +40,7 @@ def test_an_llm_races_to_a_certificate_and_a_report(tmp_path):
         asked = len(server.bodies)
         again = json.loads(ok(*judge, "--yes", "--json"))
         assert again["certified"] and again["winners"] == ["gamma"] and len(server.bodies) == asked
-        assert again["bias"]["agreement"] == 1 and again["spent"]["calls"] == 0
+        assert again["bias"]["agreement"] == 1 and again["spent"]["requests"] == 0
     assert "'gamma' is the best" in ok("session", "status", log, *POOL)
     assert json.loads(ok("session", "status", log, *POOL, "--json"))["certified"]
     page = tmp_path / "report.html"

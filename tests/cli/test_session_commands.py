@@ -91,10 +91,10 @@ def test_generate_asks_before_it_starts(tmp_path):
         models, queries, output = files(tmp_path, server.url)
         arguments = ("generate", models, queries, "-o", output)
         result = run(*arguments, input="n\n")
-        assert result.exit_code == 1 and "10 calls to 2 models" in result.output
+        assert result.exit_code == 1 and "10 requests to 2 models" in result.output
         assert not server.bodies
         assert "10 new answers" in ok(*arguments, "--yes")
         assert "0 new answers" in ok(*arguments)  # nothing to ask, nothing to confirm
         told = json.loads(ok(*arguments, "--json"))
         assert told["answers"] == 10 and told["new"] == 0 and told["failed"] == {}
-        assert told["spent"]["calls"] == 0 and len(server.bodies) == 10
+        assert told["spent"]["requests"] == 0 and len(server.bodies) == 10
