@@ -4,7 +4,7 @@ BIN := .venv/bin
 # one BLAS thread per process: realizations already use every core
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: reproduce reproduce-all test lint notebooks lab lock clean
+.PHONY: reproduce reproduce-all test torture lint notebooks lab lock clean
 
 reproduce: .venv/installed  ## run the main notebook on smol; print the table
 	$(BIN)/llmsel reproduce smol --force
@@ -16,6 +16,9 @@ test: lint .venv/installed  ## everything CI runs; pytest's summary line comes l
 	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with $(CURDIR)/tests/nbval.cfg \
 		--cov=llmsel --cov-report=term:skip-covered --cov-fail-under=90 \
 		tests llmsel $(wildcard notebooks/*.ipynb)
+
+torture: .venv/installed  ## thousands of failing judges, stops and damaged files: hours, and what CI samples
+	$(BIN)/python -m pytest -s -m torture tests/torture
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .

@@ -217,8 +217,7 @@ def _run(plan: Plan, judge: Judge, *, calls: int | None, **options: Any) -> Answ
         AnnotationLog(plan.log, plan.pool, seed=seed) as opened,
         tqdm(unit=" calls", desc="race", disable=None) as bar,
     ):
-        drawn = opened.session.seed
-        race = plan.race.race(plan.pool, opened.contents, name=plan.log.name, drawn=drawn)
+        race = plan.race.race(plan.pool, opened.contents, name=plan.log.name)
 
         def watch(now: RaceVerdict) -> None:
             bar.update(len(opened.given) - bar.n)

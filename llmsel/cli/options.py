@@ -139,14 +139,13 @@ class RaceOptions:
         int | None, typer.Option(min=1, help="Queries a race asks for at a time; 4 if none.")
     ] = None
 
-    def race(self, pool: Pool, held: Contents | None, *, name: str, drawn: int = 0) -> Race:
+    def race(self, pool: Pool, held: Contents | None, *, name: str) -> Race:
         """Make the race that the log holds, or a new one; what is given must agree with the log.
 
         Args:
             pool: of the race.
             held: what the log says, see `read_begun`.
             name: of the log.
-            drawn: seed of a new race, where none is chosen.
 
         Raises:
             InputError: other settings than those of the log, or out of range.
@@ -155,7 +154,7 @@ class RaceOptions:
             raise InputError("--heuristic promises no error rate: leave --alpha out.")
         rule = Heuristic() if self.heuristic else Certified(_or(self.alpha, 0.05))
         delta, batch = _or(self.delta, 0.01), _or(self.batch, 4)
-        new = Race(pool, rule, seed=_or(self.seed, drawn), delta=delta, batch=batch)
+        new = Race(pool, rule, seed=self.seed, delta=delta, batch=batch)
         if held is None or held.race is None:
             return new
         given = {"delta": self.delta, "seed": self.seed, "batch": self.batch}

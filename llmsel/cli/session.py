@@ -94,8 +94,7 @@ def _ask_race(
     )
     options.race(pool, held, name=log.name)  # mistakes are told before a log is begun
     with AnnotationLog(log, pool) as opened:
-        drawn = opened.session.seed
-        run = options.race(pool, opened.contents, name=log.name, drawn=drawn)
+        run = options.race(pool, opened.contents, name=log.name)
         opened.begin_race(run.settings)
         tasks = catch_up(run, opened.rows)
     if not tasks:
