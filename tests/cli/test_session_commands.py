@@ -125,11 +125,8 @@ def test_the_seed_of_a_race_is_drawn_and_noted_or_said_to_be_chosen(tmp_path):
     for name in "ab":
         judge = ("judge", tmp_path / name, *pool, "--program", f"{grade}:longer")
         assert "drawn at random" in ok(*judge)
-        first, *_, race = (
-            json.loads(line) for line in (tmp_path / name).read_text().split("\n")[:2]
-        )
-        assert race["race"]["seed"] == first["seed"]
-        seeds.add(first["seed"])
+        race = json.loads((tmp_path / name).read_text().split("\n")[1])
+        seeds.add(race["race"]["seed"])
     assert len(seeds) == 2
     assert "the seed 7 was chosen, not drawn" in ok(
         *judge[:1], tmp_path / "c", *judge[2:], "--seed", 7
