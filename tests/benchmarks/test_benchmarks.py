@@ -113,7 +113,9 @@ def test_a_cache_damaged_anyhow_is_made_again(tmp_path):
             torn = torn[: (0, 1, 100)[number]]  # a zero-byte file among them
         else:
             at = rng.integers(0, len(torn), 1 + number % 7)
-            torn = bytearray(b if i not in set(at) else rng.integers(256) for i, b in enumerate(torn))
+            torn = bytearray(
+                b if i not in set(at) else rng.integers(256) for i, b in enumerate(torn)
+            )
         path.write_bytes(bytes(torn))
         assert cached_twin().content_hash == expected
 

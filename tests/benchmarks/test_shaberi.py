@@ -69,7 +69,9 @@ def test_damaged_tables_are_one_sentence(tmp_path):
     whole = table.read_bytes()
     for damage in (b"", whole[: len(whole) // 2], b"not packed"):
         table.write_bytes(damage)
-        with pytest.raises(InputError, match=r"scores-gpt-4-turbo\.csv\.gz' cannot be read .*resto"):
+        with pytest.raises(
+            InputError, match=r"scores-gpt-4-turbo\.csv\.gz' cannot be read .*resto"
+        ):
             shaberi.load("gpt-4-turbo", folder=tmp_path)
     table.write_bytes(whole)
     lines = (tmp_path / "queries.csv").read_text().splitlines()
