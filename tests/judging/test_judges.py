@@ -23,7 +23,7 @@ def test_a_program_judges_by_score_or_by_comparison(tmp_path):
     def exact(query, response):
         return response == "4"
 
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
         annotate(log, ProgramJudge(exact))
         assert [(e.model, e.outcome, e.by) for e in log.given] == [
             ("c0", 0, "exact"),
@@ -31,7 +31,9 @@ def test_a_program_judges_by_score_or_by_comparison(tmp_path):
             ("c2", 0, "exact"),
         ]
         assert log.given[2].detail == {"identical": True}
-    shorter = ProgramJudge(lambda q, a, b: (len(a) < len(b)) - (len(a) > len(b)), True, "short")
+    shorter = ProgramJudge(
+        lambda q, a, b: (len(a) < len(b)) - (len(a) > len(b)), compares=True, name="short"
+    )
     assert shorter.judge("?", "a", "bcd").outcome == 1 and shorter.name == "short"
 
 
@@ -51,7 +53,7 @@ def leave(*_):
     ],
 )
 def test_a_program_that_fails_is_a_failed_judgement_with_a_reason(function, compares, why):
-    verdict = ProgramJudge(function, compares, "g").judge("?", "a", "b")
+    verdict = ProgramJudge(function, compares=compares, name="g").judge("?", "a", "b")
     assert verdict.outcome == MISSING and verdict.detail["failed"].startswith(why)
 
 
@@ -69,38 +71,38 @@ def graded(pool):
 
 def test_a_race_stops_with_a_certificate_and_goes_on_where_it_was(tmp_path):
     pool, judge = graded(pools.simulated(n=300, m=4, spread=2.0, seed=3))
-    with AnnotationLog(tmp_path / "whole.jsonl", pool, "Random") as log:
-        whole = judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.05))
+    with AnnotationLog(tmp_path / "whole.jsonl", pool, strategy="Random") as log:
+        whole = judge_race(log, judge, race=llmsel.Race(pool, seed=5, delta=0.05))
         assert whole.certified and len(log.given) == whole.calls < 4 * 300
         assert whole.winners == tuple(
             np.array(pool.models)[pool.win_rates() == pool.win_rates().max()]
         )
     path = tmp_path / "parts.jsonl"
     for _ in range(3):
-        with AnnotationLog(path, pool, "Random") as log:
-            part = judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.05), calls=9)
+        with AnnotationLog(path, pool, strategy="Random") as log:
+            part = judge_race(log, judge, race=llmsel.Race(pool, seed=5, delta=0.05), calls=9)
             assert not part.certified
     with AnnotationLog(path, pool) as log:
         assert len(log.given) == 27
-        assert judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.05)) == whole
+        assert judge_race(log, judge, race=llmsel.Race(pool, seed=5, delta=0.05)) == whole
 
 
 def test_the_log_of_a_race_holds_its_certificate(tmp_path):
     pool, judge = graded(pools.simulated(n=300, m=4, spread=2.0, seed=3))
     path = tmp_path / "log.jsonl"
-    with AnnotationLog(path, pool, "Random") as log:
+    with AnnotationLog(path, pool, strategy="Random") as log:
         assert verdict_of(log) is None
         run = llmsel.Race(pool, seed=5, delta=0.05, batch=4)
         seen = []
-        found = judge_race(log, judge, run, workers=3, watch=seen.append)
+        found = judge_race(log, judge, race=run, workers=3, watch=seen.append)
         assert seen[-1] == found and len(seen) > 2 and not seen[0].certified
         assert log.race == run.settings
         with pytest.raises(InputError, match=r"holds a race with delta 0.05, not 0.01: a cert"):
-            judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.01, batch=4))
+            judge_race(log, judge, race=llmsel.Race(pool, seed=5, delta=0.01, batch=4))
     contents = read_log(path, pool)
     assert contents.race == run.settings and verdict_of(contents) == found
-    with AnnotationLog(tmp_path / "one.jsonl", pool, "Random") as log:
-        one = judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.05, batch=4))
+    with AnnotationLog(tmp_path / "one.jsonl", pool, strategy="Random") as log:
+        one = judge_race(log, judge, race=llmsel.Race(pool, seed=5, delta=0.05, batch=4))
     assert one == found  # whatever the number of threads
 
 
@@ -118,9 +120,9 @@ def test_what_was_judged_before_an_error_is_in_the_log(tmp_path, workers):
         return oracle(query, response, baseline_response)
 
     judge.judge = fails_on_the_third
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
         with pytest.raises(ServerError):
-            judge_race(log, judge, llmsel.Race(pool, batch=4), workers=workers)
+            judge_race(log, judge, race=llmsel.Race(pool, batch=4), workers=workers)
         assert len(log.given) == len(done) - 1 < 4 * 6
 
 
@@ -128,7 +130,7 @@ def test_a_race_gives_up_on_what_the_judge_cannot_say(tmp_path):
     pool, judge = graded(pools.simulated(n=30, m=3, seed=3))
     oracle = judge._function
     judge._function = lambda q, a, b: MISSING if a.startswith("3|") else oracle(q, a, b)
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
-        assert judge_race(log, judge, llmsel.Race(pool, seed=1)).statement
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
+        assert judge_race(log, judge, race=llmsel.Race(pool, seed=1)).statement
         assert {e.outcome for e in log.given if e.query == "q3"} <= {MISSING}
-        fill(log, judge, [(log.session.ask().query, [])])  # nothing to do is no error
+        fill(log, judge, cells=[(log.session.ask().query, [])])  # nothing to do is no error

@@ -14,10 +14,11 @@ from helpers.servers import longer, pool_of, shown
 import llmsel
 from llmsel._base.errors import InputError
 from llmsel.answers.server import Prices, ServerError
-from llmsel.judging.collect import annotate, bias
+from llmsel.judging.collect import annotate
 from llmsel.judging.judges import groups
 from llmsel.judging.llm import LLMJudge
 from llmsel.judging.log import AnnotationLog
+from llmsel.judging.provenance import bias
 from llmsel.judging.reading import parse
 from llmsel.judging.replay import read_log
 from llmsel.pool import MISSING
@@ -118,7 +119,10 @@ def test_what_was_cut_off_is_no_verdict_unless_it_is_whole(finish):
 
 def test_both_orders_agree_or_it_is_a_draw(tmp_path):
     pool = pool_of("long answer", "no", "middle")
-    with serve(longer) as server, AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with (
+        serve(longer) as server,
+        AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log,
+    ):
         annotate(log, LLMJudge("judge", server.url))
         assert [(e.model, e.outcome, e.order) for e in log.given] == [
             ("c0", 1, "both"),
@@ -129,7 +133,7 @@ def test_both_orders_agree_or_it_is_a_draw(tmp_path):
         assert bias(log.given)["agreement"] == 1 and bias(log.given)["position_bias"] == 0
     with (
         serve(lambda body, n: '{"verdict": "A"}') as server,
-        AnnotationLog(tmp_path / "biased.jsonl", pool, "Random") as log,
+        AnnotationLog(tmp_path / "biased.jsonl", pool, strategy="Random") as log,
     ):
         annotate(log, LLMJudge("judge", server.url), workers=2)
         assert [e.outcome for e in log.given] == [0, 0]
@@ -153,7 +157,10 @@ def test_identical_responses_are_judged_once_or_not_at_all(tmp_path):
         ("c2",),
         ("c3",),
     ]
-    with serve(longer) as server, AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with (
+        serve(longer) as server,
+        AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log,
+    ):
         judge = LLMJudge("judge", server.url)
         assert judge.estimate(pool)["requests"] == 4
         annotate(log, judge)
@@ -188,7 +195,10 @@ def test_lasting_trouble_stops_and_nothing_is_lost(trouble, calls, message, tmp_
     path, cache = tmp_path / "log.jsonl", tmp_path / "cache.jsonl"
     with serve(lambda body, n: longer(body) if n < 3 else trouble) as server:
         judge = LLMJudge("judge", server.url, cache=cache)
-        with AnnotationLog(path, pool, "Random") as log, pytest.raises(ServerError, match=message):
+        with (
+            AnnotationLog(path, pool, strategy="Random") as log,
+            pytest.raises(ServerError, match=message),
+        ):
             annotate(log, judge)
         assert len(server.bodies) == 2 + calls
     assert len(read_log(path, pool).given) == 1
@@ -206,7 +216,7 @@ def test_an_unparseable_verdict_is_retried_then_missing_never_a_draw(tmp_path):
     cache = tmp_path / "cache.jsonl"
     with serve(lambda body, n: "It depends.") as server:
         judge = LLMJudge("judge", server.url, cache=cache)
-        with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+        with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
             annotate(log, judge)
             assert [e.outcome for e in log.given] == [MISSING]
             assert log.given[0].detail["verdicts"] == [None]
@@ -256,7 +266,10 @@ def test_results_are_cached_by_content(tmp_path):
 
 def test_cost_before_and_after(tmp_path):
     pool = pool_of("long answer", "no", "middle", queries=5)
-    with serve(longer) as server, AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with (
+        serve(longer) as server,
+        AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log,
+    ):
         judge = LLMJudge("judge", server.url, prices=Prices(10, 50))
         before = judge.estimate(pool)
         assert before["requests"] == 20
@@ -275,7 +288,10 @@ def test_cost_before_and_after(tmp_path):
 
 def test_a_judge_that_is_a_candidate_is_warned_of(tmp_path):
     pool = pool_of("a", "b")
-    with serve(longer) as server, AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with (
+        serve(longer) as server,
+        AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log,
+    ):
         with pytest.warns(UserWarning, match="'org/c0' is also a model of the pool"):
             annotate(log, LLMJudge("org/c0", server.url), queries=0)
         with warnings.catch_warnings():
@@ -314,7 +330,7 @@ def test_end_to_end_with_a_local_model(tmp_path):
         parameters={"max_tokens": 20},
         structured=True,
     )
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
         annotate(log, judge)
         assert not log.session.remaining
         measured = bias(log.given)
