@@ -137,8 +137,8 @@ def judge_race(
     Args:
         log: takes the outcomes.
         judge: gives them.
-        race: a race on the log's pool; one in the log is gone on with. With a ``batch`` above 1, several queries are
-            judged at a time.
+        race: a race on the log's pool; one in the log is gone on with. With a ``batch`` above 1,
+            several queries are judged at a time.
         calls: cells (a candidate on a query) to judge now; None for no limit.
         workers: comparisons at a time, each with one request in flight.
         watch: called with the present verdict after every step.
