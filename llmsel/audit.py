@@ -89,9 +89,10 @@ class Audit:
     Attributes:
         alpha: probability of a wrong certificate, in (0, 1).
         switch: when the audit starts: "predicted", where it is predicted to cost less than
-            ``gain`` times the rest of the plain race; "early", as soon as the plain race has
-            cost one call per query; "never", a plain race to its end.
+            ``gain`` times the rest of the plain race; "early", as soon as it may; "never", a
+            plain race to its end.
         gain: see switch.
+        start: calls per query of the pool that come before the audit.
         width: cells planned at once, for parallel judges; part of the race, see the module.
         prune: (factor, share) pairs: after the switch at query t, the best ``share`` of the live
             models race on until query ``factor t``, to find the champion.
@@ -103,6 +104,7 @@ class Audit:
     alpha: float = 0.05
     switch: str = "predicted"
     gain: float = 0.8
+    start: float = 1.0
     width: int = 1
     prune: tuple[tuple[float, float], ...] = ((2.5, 1 / 3), (6.0, 0.1))
 
@@ -112,8 +114,8 @@ class Audit:
             raise InputError(f"alpha={self.alpha} must be in (0, 1).")
         if self.switch not in SWITCH:
             raise InputError(f"switch='{self.switch}' must be one of {', '.join(SWITCH)}.")
-        if self.width < 1 or self.gain <= 0:
-            raise InputError(f"{self}: width must be at least 1 and gain above 0.")
+        if self.width < 1 or self.gain <= 0 or self.start < 0:
+            raise InputError(f"{self}: width is at least 1, gain above 0, start at least 0.")
         if any(factor < 1 or not 0 < share <= 1 for factor, share in self.prune):
             raise InputError(f"prune={self.prune}: factors are at least 1, shares in (0, 1].")
 
@@ -158,9 +160,7 @@ class Duel:
     def remove(self, at: int) -> None:
         """Close one query: the last one takes its position."""
         for name in ("places", "base", "spread"):
-            values = getattr(self, name)
-            values[at] = values[-1]
-            setattr(self, name, values[:-1])
+            setattr(self, name, _without(getattr(self, name), at))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,9 +267,9 @@ class AuditRace:
     @property
     def winners(self) -> np.ndarray:
         """Mark the answer, or the present leaders: bool (M,)."""
-        some = self.live if self.stop in (TIED, EXHAUSTED) else self._candidates()
+        some = self.live if self.stop else self._candidates()
         rate = np.where(some, self.rate, -np.inf)
-        best: np.ndarray = rate == rate.max()
+        best: np.ndarray = some & (rate == rate.max())
         return best
 
     @property
@@ -319,17 +319,12 @@ class AuditRace:
     def _finish_if_decided(self) -> None:
         """End the race when one model is left, or no live model has an open query."""
         if self.live.sum() == 1:
-            self._end(WITHIN if self.delta > 0 and self.champion >= 0 else ONE_LEFT)
+            self.stop = WITHIN if self.delta > 0 and self.champion >= 0 else ONE_LEFT
         elif (self.judged[self.live] == self.pool_size).all():
             rate = self.rate
-            self._end(TIED if (rate == rate.max()).sum() > 1 else EXHAUSTED)
-
-    def _end(self, stop: str) -> None:
-        if stop == ONE_LEFT:
-            self.racing = self.live.copy()
-        self.phase, self.stop = (OVER, stop)
-        if self.champion < 0 or stop in (ONE_LEFT, WITHIN):
-            self.champion = int(np.flatnonzero(self.live)[np.argmax(self.rate[self.live])])
+            self.stop = TIED if (rate == rate.max()).sum() > 1 else EXHAUSTED
+        if self.stop:
+            self.phase = OVER
 
     def _plan_shared(self) -> None:
         """Plan the next shared queries for all that race."""
@@ -342,8 +337,6 @@ class AuditRace:
         count = min(max(1, self.rule.width // max(1, len(paid))), self.pool_size - self.seen)
         for place in range(self.seen, self.seen + count):
             self._plan([(place, j) for j in paid])
-        if not paid or not count:
-            self._settle()
 
     def _plan(self, round_: list[Draw | Cell]) -> None:
         """Add draws or cells to the open round."""
@@ -403,34 +396,24 @@ class AuditRace:
         )
         draws: list[Draw | Cell] = []
         for _ in range(min(count, len(duel.places))):
-            total = weight.cumsum()
-            at = int(total.searchsorted(self._uniform(j) * total[-1], side="right"))
-            at = min(at, len(total) - 1)
-            draws.append(
-                Draw(
-                    (int(duel.places[at]), j),
-                    float(weight[at] / total[-1]),
-                    float(pad[at]) if pad is not None else math.nan,
-                    float(pad.sum()) if pad is not None else math.nan,
-                )
-            )
+            at, chance = self._pick(j, weight)
+            cell = (int(duel.places[at]), j)
+            draws.append(Draw(cell, chance, float(pad[at]), float(pad.sum())))
             duel.remove(at)
-            if count > 1:
-                weight[at] = weight[-1]
-                weight = weight[:-1]
-                if pad is not None:
-                    pad[at] = pad[-1]
-                    pad = pad[:-1]
+            weight, pad = _without(weight, at), _without(pad, at)
         return draws
 
-    def _uniform(self, j: int) -> float:
-        """Return the next number of model j's own stream."""
+    def _pick(self, j: int, weight: np.ndarray) -> tuple[int, float]:
+        """Pick a position with chances proportional to its weight, by model j's own stream."""
         if j not in self._streams:
             self._streams[j] = (np.random.default_rng([self._seed, 1, j]), [])
         stream, numbers = self._streams[j]
         if not numbers:
             numbers.extend(stream.random(64)[::-1].tolist())
-        return numbers.pop()
+        total = weight.cumsum()
+        at = int(total.searchsorted(numbers.pop() * total[-1], side="right"))
+        at = min(at, len(total) - 1)  # a number rounded up to the sum
+        return at, float(weight[at] / total[-1])
 
     # -- settling -----------------------------------------------------------------------------
 
@@ -465,9 +448,12 @@ class AuditRace:
         """Multiply a challenger's capital by the factor of one draw."""
         j, outcome = draw.cell[1], self._told[draw.cell]
         slack = self._slack(j)
-        if slack >= 0 and slack + draw.pads > 0:  # false without a bet, whose pads are nan
+        won = self.capital[j] >= -math.log(self.rule.alpha)  # by an earlier draw of the round
+        # without a bet the pads are nan, and the comparison is false
+        if slack >= 0 and slack + draw.pads > 0 and not won:
             r = 0.5 if outcome == MISSING else 0.5 * outcome
-            factor = (0.5 + draw.pad - r) / (draw.chance * (slack + draw.pads))
+            # in this order the sum is exact to rounding for a win, where the pad is all there is
+            factor = (0.5 - r + draw.pad) / (draw.chance * (slack + draw.pads))
             self.capital[j] += math.log(factor) if factor > 0 else -math.inf
         self._learn(draw.cell)
 
@@ -510,7 +496,7 @@ class AuditRace:
         cells: dict[int, list[Cell]] = {}
         for place, j in self._told:
             cells.setdefault(place, []).append((place, j))
-        for row in cells.values() or [[]]:
+        for row in cells.values():
             opponents, stake = self._stake()
             for cell in row:
                 self._learn(cell)
@@ -546,12 +532,15 @@ class AuditRace:
 
     def _switch_now(self) -> bool:
         """Decide whether the audit starts now."""
-        if self.rule.switch == "never" or self.seen < FIRST_SHARED or self.calls < self.pool_size:
+        rule = self.rule
+        if rule.switch == "never" or self.seen < FIRST_SHARED:
             return False
-        if self.rule.switch == "early":
+        if self.calls < rule.start * self.pool_size:
+            return False
+        if rule.switch == "early":
             return True
         plain, audit = self.predicted_rest()
-        return audit < self.rule.gain * plain
+        return audit < rule.gain * plain
 
     def predicted_rest(self) -> tuple[float, float]:
         """Predict the calls that are left, if the plain race goes on and if the audit starts."""
@@ -594,7 +583,7 @@ class AuditRace:
         }
 
 
-def best_bet(p: np.ndarray, slack: float, draws: float) -> tuple[np.ndarray, np.ndarray | None]:
+def best_bet(p: np.ndarray, slack: float, draws: float) -> tuple[np.ndarray, np.ndarray]:
     """Return the weights of the draw and the pads of the bet on it.
 
     Args:
@@ -604,15 +593,21 @@ def best_bet(p: np.ndarray, slack: float, draws: float) -> tuple[np.ndarray, np.
 
     Returns:
         float64 (rem,) each: draw with chances proportional to the first; without a bet (no
-        growth is predicted) equal weights and None.
+        growth is predicted) equal weights and pads that are nan.
     """
     table = bet_table(draws)
     level = (p * LEVELS).astype(np.intp)
     counts = np.bincount(level, minlength=LEVELS)
     reached = int(np.count_nonzero(counts @ table.gain > RATES * slack))
     if not reached:
-        return np.ones(len(p)), None
+        return np.ones(len(p)), np.full(len(p), np.nan)
     return table.weight[level, reached - 1], table.pad[level, reached - 1]
+
+
+def _without(values: np.ndarray, at: int) -> np.ndarray:
+    """Leave out one position; the last value takes it."""
+    values[at] = values[-1]
+    return values[:-1]
 
 
 def _divergence(p: np.ndarray, q: float) -> np.ndarray:

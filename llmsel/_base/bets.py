@@ -15,6 +15,7 @@ RATES = np.exp(5e-4 * 2.0 ** (np.arange(80) / 6))  # growth factors rho per draw
 DRAW_STEP = 0.1  # the share of draws over p (1 - p) is rounded to a multiple of this
 MOST_DRAWS = 2.0  # above, p_w or p_l would be negative
 OPPONENTS = 3
+SMALLEST_PAD = -12.0  # log of it; a pad that rounding could change would be no bet at all
 STAKE = 0.9  # largest part of the capital that a query may take
 
 
@@ -50,12 +51,15 @@ def _table(draw_level: int) -> BetTable:
         f: np.ndarray = (1 + c) ** loss * (0.5 + c) ** draw * c**win
         return f
 
-    low = np.full((LEVELS, len(RATES)), -30.0)
+    low = np.full((LEVELS, len(RATES)), SMALLEST_PAD)
     high = np.full((LEVELS, len(RATES)), 10.0)
     for _ in range(45):
         c = np.exp((low + high) / 2)
         slope = weight(c) * (loss / (1 + c) + draw / (0.5 + c) + win / c)
-        low, high = np.where(slope > RATES, np.log(c), low), np.where(slope > RATES, high, np.log(c))
+        low, high = (
+            np.where(slope > RATES, np.log(c), low),
+            np.where(slope > RATES, high, np.log(c)),
+        )
     c = np.exp((low + high) / 2)
     f = weight(c)
     return BetTable(c, f, f - RATES * c)
@@ -78,17 +82,20 @@ def best_opponents(rate: np.ndarray, rank: np.ndarray) -> np.ndarray:
         rank: int (M,), breaks ties.
 
     Returns:
-        int (M, OPPONENTS); with fewer opponents the best is repeated.
+        int (M, OPPONENTS); with fewer opponents the best is repeated, with none the model itself
+        stands there, against which it bets nothing.
     """
-    order = np.lexsort((rank, -rate))
-    top = order[: OPPONENTS + 1]
-    top = top[rate[top] > -np.inf]
-    return np.array([_three([a for a in top if a != j]) for j in range(len(rate))])
+    top = np.lexsort((rank, -rate))[: OPPONENTS + 1]
+    best = [int(a) for a in top if rate[a] > -np.inf]
+    opponents = np.tile(_padded(best or [0]), (len(rate), 1))
+    for j in best:
+        opponents[j] = _padded([a for a in best if a != j] or [j])
+    return opponents
 
 
-def _three(others: list[int]) -> list[int]:
-    others = others[:OPPONENTS]
-    return others + others[:1] * (OPPONENTS - len(others))
+def _padded(best: list[int]) -> list[int]:
+    """Cut or fill up to OPPONENTS names."""
+    return (best + best[:1] * OPPONENTS)[:OPPONENTS]
 
 
 def weigh_opponents(
