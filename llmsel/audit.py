@@ -234,6 +234,7 @@ class AuditRace:
         self._round: list[Draw | Cell] = []
         self._told: dict[Cell, int | None] = {}
         self._left = 0
+        self._changed = True  # a model was dropped or judged in full since it was last looked at
         self._advance()
 
     # -- the conversation ---------------------------------------------------------------------
@@ -308,7 +309,8 @@ class AuditRace:
         """Go through the phases until there is a round to judge, or the race is over."""
         self._round, self._told, self._left = [], {}, 0
         while not self._told and self.phase != OVER:
-            self._finish_if_decided()
+            if self._changed:
+                self._finish_if_decided()
             if self.phase in (PLAIN, PRUNE):
                 self._plan_shared()
             elif self.phase == CHAMPION:
@@ -318,6 +320,7 @@ class AuditRace:
 
     def _finish_if_decided(self) -> None:
         """End the race when one model is left, or no live model has an open query."""
+        self._changed = False
         if self.live.sum() == 1:
             self.stop = WITHIN if self.delta > 0 and self.champion >= 0 else ONE_LEFT
         elif (self.judged[self.live] == self.pool_size).all():
@@ -355,14 +358,15 @@ class AuditRace:
 
     def _plan_draws(self) -> None:
         """Plan the next draws of up to ``width`` challengers, strongest first."""
-        self._refit_if_grown()
-        self._open_duels()
+        if len(self._duels) < self.rule.width:
+            self._refit_if_grown()
+            self._open_duels()
         duels, width = list(self._duels.values()), self.rule.width
         for turn, duel in enumerate(duels):
             self._plan(self._draw(duel, width // len(duels) + (turn < width % len(duels))))
 
     def _refit_if_grown(self) -> None:
-        if len(self._duels) < self.rule.width and self.predictor.n_cells > REFIT * self._fitted:
+        if self.predictor.n_cells > REFIT * self._fitted:
             self.predictor.fit()
             self._fitted = self.predictor.n_cells
 
@@ -380,9 +384,10 @@ class AuditRace:
 
     def _slack(self, j: int) -> float:
         """Return D of challenger j: how much it may still lose if its claim is true."""
-        rem = self.pool_size - self.judged[j]
-        need = self.low[self.champion] + self.delta * self.pool_size - self.high[j]
-        return float(rem * self.half[j] - need)
+        c, total, unknown = self.champion, self.total, self.unknown
+        need = total[c] - 0.5 * unknown[c] + self.delta * self.pool_size
+        most = total[j] + 0.5 * unknown[j] + (self.pool_size - self.judged[j]) * self.half[j]
+        return float(most - need)
 
     def _draw(self, duel: Duel, count: int) -> list[Draw | Cell]:
         """Draw queries of one challenger, for most growth of its capital."""
@@ -424,13 +429,20 @@ class AuditRace:
         elif self.phase == CHAMPION:
             for cell in self._told:
                 self._learn(cell)
-        else:
-            for draw in self._round:
-                self._settle_draw(draw)
-            for duel in self._duels.values():
-                self.predictor.refine(duel.model)
+        if self.phase != CHALLENGE or self._settle_draws():
+            self._drop_beaten()
+
+    def _settle_draws(self) -> bool:
+        """Settle the draws of a round; return whether some duel is decided."""
+        for draw in self._round:
+            self._settle_draw(draw)
+        limit, decided = -math.log(self.rule.alpha), False
+        for j, duel in self._duels.items():
+            self.predictor.refine(j)
+            decided |= bool(self.capital[j] >= limit or self._slack(j) < 0 or not len(duel.places))
+        if decided:
             self._crown()
-        self._drop_beaten()
+        return decided
 
     def _learn(self, cell: Cell) -> None:
         """Count one outcome."""
@@ -467,6 +479,7 @@ class AuditRace:
 
     def _drop_beaten(self) -> None:
         """Drop models by capital, and those that can no longer catch up."""
+        self._changed = True
         ahead = (self.pool_size - self.judged) * self.half
         limit = -math.log(self.rule.alpha)
         if self.phase in (PLAIN, PRUNE, CHAMPION):

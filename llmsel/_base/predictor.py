@@ -7,9 +7,12 @@ certified depends on it: a wrong prediction costs calls, never validity.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 SD_MODEL, SD_QUERY, SD_FEATURE = 1.5, 1.5, 1.0  # prior standard deviations, in logits
+FREE = 1e-3  # ridge of the level, which is nearly free
 LONGEST_STEP = 2.0  # of one Newton update, in logits
 SHRINK = 0.1  # share of every prediction that is taken from the mean prediction
 LAST_SWEEPS = 4  # per refit; warm started, so few are enough
@@ -19,6 +22,19 @@ def expit(z: np.ndarray) -> np.ndarray:
     """Return the logistic function of z."""
     out: np.ndarray = 1.0 / (1.0 + np.exp(-z))
     return out
+
+
+class _Cells:
+    """The judged cells of one model: their places, and the sum of their losses."""
+
+    def __init__(self, size: int):
+        self.count, self.lost = 0, 0.0
+        self.places = np.empty(size, dtype=np.intp)
+
+    def add(self, place: int, loss: float) -> None:
+        self.places[self.count] = place
+        self.count += 1
+        self.lost += loss
 
 
 class LossPredictor:
@@ -49,7 +65,7 @@ class LossPredictor:
         self._places: list[int] = []
         self._models: list[int] = []
         self._losses: list[float] = []
-        self._of_model: dict[int, tuple[list[int], list[float]]] = {}
+        self._of_model = [_Cells(n_queries) for _ in range(n_models)]
 
     @property
     def n_cells(self) -> int:
@@ -61,9 +77,7 @@ class LossPredictor:
         self._places.append(place)
         self._models.append(model)
         self._losses.append(loss)
-        places, losses = self._of_model.setdefault(model, ([], []))
-        places.append(place)
-        losses.append(loss)
+        self._of_model[model].add(place, loss)
 
     def fit(self) -> None:
         """Fit everything to all judged cells, starting from the present values."""
@@ -74,7 +88,7 @@ class LossPredictor:
         y, g = np.array(self._losses), self._features[i, j]
         for _ in range(LAST_SWEEPS if self.version > 1 else 3 * LAST_SWEEPS):
             e, w = self._errors(i, j, y, g)
-            self.level += _step(e.sum(), w.sum(), 0.0, 1e-3)
+            self.level += float(_step(e.sum(), w.sum(), self.level, FREE))
             e, w = self._errors(i, j, y, g)
             self.strength += _update(e, w, j, self.strength, SD_MODEL)
             e, w = self._errors(i, j, y, g)
@@ -89,15 +103,15 @@ class LossPredictor:
 
     def refine(self, model: int) -> None:
         """Update the strength of one model by one Newton step, all else as it is."""
-        if model not in self._of_model:
+        cells, now, ridge = self._of_model[model], float(self.strength[model]), SD_MODEL**-2
+        if not cells.count:
             return
-        places, losses = self._of_model[model]
-        i = np.array(places)
-        p = expit(self.strength[model] + self.base(model, i))
-        w = float((p * (1 - p)).sum())
-        e = float(sum(losses) - p.sum())
-        self.strength[model] += _step(e, w, self.strength[model], SD_MODEL**-2)
-        self.spread_model[model] = 1 / (w + SD_MODEL**-2)
+        p = expit(now + self.base(model, cells.places[: cells.count]))
+        expected = float(p.sum())
+        w = expected - float(p @ p)
+        step = (cells.lost - expected - now * ridge) / (w + ridge)
+        self.strength[model] = now + min(max(step, -LONGEST_STEP), LONGEST_STEP)
+        self.spread_model[model] = 1 / (w + ridge)
 
     def base(self, model: int, places: np.ndarray) -> np.ndarray:
         """Return the logits of some queries without the model's strength: float64 (k,)."""
@@ -119,7 +133,7 @@ class LossPredictor:
         """
         wide = 1 + (np.pi / 8) * (self.spread_model[model] + spread)
         p = expit((self.strength[model] + base) / np.sqrt(wide))
-        return (1 - SHRINK) * p + SHRINK * p.mean()
+        return (1 - SHRINK) * p + SHRINK * float(p.sum()) / len(p)
 
     def _errors(
         self, i: np.ndarray, j: np.ndarray, y: np.ndarray, g: np.ndarray
@@ -130,9 +144,9 @@ class LossPredictor:
         return y - p, p * (1 - p)
 
 
-def _step(gradient: np.ndarray, curvature: np.ndarray, now: np.ndarray, ridge: float) -> np.ndarray:
+def _step(gradient: Any, curvature: Any, now: Any, ridge: float) -> np.ndarray:
     """Return a bounded Newton step of a penalised logistic likelihood."""
-    step = (gradient - now * ridge) / (curvature + ridge)
+    step: np.ndarray = (gradient - now * ridge) / (curvature + ridge)
     return np.clip(step, -LONGEST_STEP, LONGEST_STEP)
 
 
