@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from reference import audit_literal
 
 from llmsel._base.bets import LEVELS, RATES, bet_table
 from llmsel.audit import OVER, Audit, AuditRace, best_bet
@@ -356,3 +357,32 @@ def test_cells_not_asked_for_are_refused():
         race.tell((0, 1), 2)
     with pytest.raises(InputError, match="delta"):
         Audit().begin(5, 3, baseline=2, delta=1.0)
+
+
+def planned(race, table):
+    """Play; return the rounds in planned order."""
+    rounds = []
+    while cells := race.ask():
+        rounds.append(cells)
+        for cell in cells:
+            race.tell(cell, int(table[cell]))
+    return rounds
+
+
+@pytest.mark.parametrize("width", [1, 5])
+@pytest.mark.parametrize("delta", [0.0, 0.05])
+@pytest.mark.parametrize("switch", ["predicted", "early", "never"])
+def test_the_literal_version_chooses_the_same_cells(switch, delta, width):
+    for seed in range(3):
+        table = pool(20 + seed, queries=60, models=12, missing=0.02 * seed)
+        rule = Audit(switch=switch, width=width)
+        race = race_on(table, rule, seed=seed, delta=delta)
+        rounds = planned(race, table)
+        expected = audit_literal.audit(
+            table.tolist(), 11, switch=switch, width=width, delta=delta, seed=seed
+        )
+        assert rounds == expected[0]
+        assert race.capital == pytest.approx(expected[1], abs=1e-6)
+        assert set(np.flatnonzero(race.live)) == expected[2]
+        assert set(np.flatnonzero(race.winners)) == expected[3]
+        assert race.stop == expected[4]
