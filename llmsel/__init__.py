@@ -1,19 +1,16 @@
 """llmsel: find the best LLM for your queries with as few judgements as possible."""
 
-from llmsel.annotation_log import AnnotationLog
-from llmsel.annotations import replay
-from llmsel.contest import compete
-from llmsel.datasets import load
-from llmsel.diagnose import diagnose
-from llmsel.errors import InputError
-from llmsel.experiment import Result, run
-from llmsel.importers import read_answers
-from llmsel.judges import ProgramJudge
-from llmsel.paths import VERSION as __version__
+from llmsel._base.errors import InputError
+from llmsel._base.files import VERSION as __version__
+from llmsel.answers.read import read_answers
+from llmsel.benchmarks import load
+from llmsel.elimination import Certified, Heuristic
+from llmsel.judging.judges import ProgramJudge
+from llmsel.judging.log import AnnotationLog
+from llmsel.judging.replay import replay
 from llmsel.pool import MISSING, Outcome, Pool
 from llmsel.race import Certificate, Race
-from llmsel.report import write_report
-from llmsel.rules import Certified, Heuristic
+from llmsel.reporting.page import write_report
 from llmsel.session import Answer, Question, Session
 from llmsel.strategies import (
     BradleyTerry,
@@ -25,7 +22,10 @@ from llmsel.strategies import (
     Strategy,
     Uncertainty,
 )
-from llmsel.weak import add_votes
+from llmsel.studies.by_call import compete
+from llmsel.studies.by_query import Result, run
+from llmsel.studies.diagnose import diagnose
+from llmsel.weak_judges import add_votes
 
 __all__ = [
     "MISSING",

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from llmsel.errors import InputError
+from llmsel._base.errors import InputError
 from llmsel.pool import MISSING
 
 
@@ -25,14 +25,12 @@ from llmsel.pool import MISSING
 class Belief:
     """The two-parameter model of the outcomes of the best model.
 
-    Parameters
-    ----------
-    eps_loss: probability that the best model loses against the baseline on a query.
-    eps_draw: probability of a draw; a win has ``1 - eps_loss - eps_draw``.
+    Args:
+        eps_loss: probability that the best model loses against the baseline on a query.
+        eps_draw: probability of a draw; a win has ``1 - eps_loss - eps_draw``.
 
-    Raises
-    ------
-    InputError: the three probabilities are not all above 0 and below 1.
+    Raises:
+        InputError: the three probabilities are not all above 0 and below 1.
     """
 
     eps_loss: float = 0.2
@@ -64,14 +62,12 @@ class Belief:
     def update(self, log_weights: np.ndarray, outcomes: np.ndarray) -> np.ndarray:
         """Bayes' rule after one annotated row per realization (equation 3).
 
-        Parameters
-        ----------
-        log_weights: float64, shape ``(R, M)``, leader at 0.
-        outcomes: int8, shape ``(R, M)``.
+        Args:
+            log_weights: float64, shape ``(R, M)``, leader at 0.
+            outcomes: int8, shape ``(R, M)``.
 
-        Returns
-        -------
-        New log-weights, leader at 0.
+        Returns:
+            New log-weights, leader at 0.
         """
         updated = log_weights + np.log(self.likelihood(outcomes))
         return updated - updated.max(axis=-1, keepdims=True)
@@ -104,12 +100,11 @@ class ExpectedEntropy:
     Both sums are linear in functions of the vote, hence matrix products over all queries,
     judges and realizations at once.
 
-    Parameters
-    ----------
-    belief: the likelihood of each vote.
-    votes: int8, shape ``(n, M, z)``; may be memory-mapped.
-    memory: bytes that the tables and the working arrays may take; a pool that needs more is
-        gone through in blocks of queries whose tables are made anew at every step.
+    Args:
+        belief: the likelihood of each vote.
+        votes: int8, shape ``(n, M, z)``; may be memory-mapped.
+        memory: bytes that the tables and the working arrays may take; a pool that needs more is
+            gone through in blocks of queries whose tables are made anew at every step.
     """
 
     # a block of working arrays that stays in the processor's cache while it is worked on
@@ -134,13 +129,11 @@ class ExpectedEntropy:
     def __call__(self, log_weights: np.ndarray) -> np.ndarray:
         """Score every query for every realization.
 
-        Parameters
-        ----------
-        log_weights: float64, shape ``(R, M)``, leader at 0.
+        Args:
+            log_weights: float64, shape ``(R, M)``, leader at 0.
 
-        Returns
-        -------
-        float64, shape ``(R, n)``: nats, averaged over the judges with equal weight.
+        Returns:
+            float64, shape ``(R, n)``: nats, averaged over the judges with equal weight.
         """
         realizations, _ = log_weights.shape
         n, _, judges = self.votes.shape

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmsel.errors import InputError, unknown
+from llmsel._base.checks import first_duplicate, need_columns, object_array
+from llmsel._base.errors import InputError, unknown
 
 
 class Outcome(IntEnum):
@@ -38,26 +39,24 @@ class Pool:
 
     Arrays run over *all* models, the baseline included: its own column holds draws.
 
-    Parameters
-    ----------
-    queries: ids of the ``n`` queries, unique.
-    models: names of the ``M`` models (the candidates and the baseline), unique.
-    baseline: the model that every candidate is compared with; one of ``models``.
-    texts: the query texts, length ``n``, or None.
-    responses: str, shape ``(n, M)``: the response of each model to each query, or None.
-        An empty response is legal; the weak judges score it as the worst answer.
-    votes: int8, shape ``(n, M, z)``: the guess in {-1, 0, 1} of each of ``z`` weak judges,
-        or None.
-    outcomes: int8, shape ``(n, M)``: the oracle's outcomes in {-1, 0, 1}, or
-        ``Outcome.MISSING`` where a cell was not judged, or None.
-    categories: one category per query, length ``n``, or None.
-    name: what tables and figures call this pool.
-    simulated: True if any number in it was simulated; shown in every table and figure.
-    notes: free facts for the data card (what was dropped, where it came from).
+    Args:
+        queries: ids of the ``n`` queries, unique.
+        models: names of the ``M`` models (the candidates and the baseline), unique.
+        baseline: the model that every candidate is compared with; one of ``models``.
+        texts: the query texts, length ``n``, or None.
+        responses: str, shape ``(n, M)``: the response of each model to each query, or None.
+            An empty response is legal; the weak judges score it as the worst answer.
+        votes: int8, shape ``(n, M, z)``: the guess in {-1, 0, 1} of each of ``z`` weak judges,
+            or None.
+        outcomes: int8, shape ``(n, M)``: the oracle's outcomes in {-1, 0, 1}, or
+            ``Outcome.MISSING`` where a cell was not judged, or None.
+        categories: one category per query, length ``n``, or None.
+        name: what tables and figures call this pool.
+        simulated: True if any number in it was simulated; shown in every table and figure.
+        notes: free facts for the data card (what was dropped, where it came from).
 
-    Raises
-    ------
-    InputError: naming the query and model that cannot be used, and what to do about it.
+    Raises:
+        InputError: naming the query and model that cannot be used, and what to do about it.
     """
 
     queries: tuple[str, ...]
@@ -79,7 +78,7 @@ class Pool:
             object.__setattr__(self, field, names)
             if not names:
                 raise InputError(f"a pool needs at least one entry in '{field}'; it is empty.")
-            twice = _first_duplicate(names)
+            twice = first_duplicate(names)
             if twice is not None:
                 kind = "query id" if field == "queries" else "model"
                 raise InputError(f"{kind} '{twice}' appears twice; give every {kind} once.")
@@ -118,20 +117,18 @@ class Pool:
     ) -> Pool:
         """Build a pool from a long table of answers, one row per (model, query).
 
-        Parameters
-        ----------
-        answers: columns ``model``, ``query_id``, ``response``, optionally ``query`` (the
-            text) and ``category``. Order of first appearance is kept.
-        baseline: name of the baseline model.
-        outcomes: optional long table with columns ``model``, ``query_id``, ``outcome``
-            (-1, 0, 1); a (model, query) that is not in it stays ``Outcome.MISSING``.
-        fields: further fields of `Pool`, such as ``name``.
+        Args:
+            answers: columns ``model``, ``query_id``, ``response``, optionally ``query`` (the
+                text) and ``category``. Order of first appearance is kept.
+            baseline: name of the baseline model.
+            outcomes: optional long table with columns ``model``, ``query_id``, ``outcome``
+                (-1, 0, 1); a (model, query) that is not in it stays ``Outcome.MISSING``.
+            fields: further fields of `Pool`, such as ``name``.
 
-        Raises
-        ------
-        InputError: a missing column, a pair given twice, or a response missing for a model.
+        Raises:
+            InputError: a missing column, a pair given twice, or a response missing for a model.
         """
-        _need_columns(answers, ("model", "query_id", "response"), "answers")
+        need_columns(answers, ("model", "query_id", "response"), "answers")
         models = tuple(dict.fromkeys(answers["model"].astype(str)))
         queries = tuple(dict.fromkeys(answers["query_id"].astype(str)))
         responses = _pivot(answers, "response", queries, models, "answers")
@@ -150,7 +147,7 @@ class Pool:
             fields.setdefault("categories", tuple(per_query["category"].astype(str)))
         table = None
         if outcomes is not None:
-            _need_columns(outcomes, ("model", "query_id", "outcome"), "outcomes")
+            need_columns(outcomes, ("model", "query_id", "outcome"), "outcomes")
             table = _pivot(outcomes, "outcome", queries, models, "outcomes")
             table[table == None] = MISSING  # noqa: E711 - no row: not judged (NaN is an error)
             if baseline in models:
@@ -161,9 +158,8 @@ class Pool:
     def load(cls, path: str | Path) -> Pool:
         """Read a pool that `save` wrote.
 
-        Raises
-        ------
-        InputError: no such file, or not a pool file.
+        Raises:
+            InputError: no such file, or not a pool file.
         """
         path = Path(path)
         if not path.exists():
@@ -178,7 +174,7 @@ class Pool:
                 "Pool.save(path)."
             ) from error
         if header["responses"] is not None:
-            header["responses"] = _object_array(header["responses"])
+            header["responses"] = object_array(header["responses"])
         return cls(**header, **arrays)
 
     def save(self, path: str | Path) -> Path:
@@ -217,9 +213,8 @@ class Pool:
 
         The baseline must stay. Weak votes are kept as they are, not computed again.
 
-        Raises
-        ------
-        InputError: an unknown query id or model, or a subset without the baseline.
+        Raises:
+            InputError: an unknown query id or model, or a subset without the baseline.
         """
         rows = self._positions(queries, self.queries, "query id")
         cols = self._positions(models, self.models, "model")
@@ -265,9 +260,8 @@ class Pool:
     def need(self, field: str) -> np.ndarray:
         """Return ``votes``, ``outcomes`` or ``responses``.
 
-        Raises
-        ------
-        InputError: the pool does not hold it; the message says how to add it.
+        Raises:
+            InputError: the pool does not hold it; the message says how to add it.
         """
         value = getattr(self, field)
         if value is None:
@@ -282,14 +276,12 @@ class Pool:
     def win_rates(self, rows: np.ndarray | None = None) -> np.ndarray:
         """Win rate of every model over its judged queries (DESIGN: ``mean (a + 1) / 2``).
 
-        Parameters
-        ----------
-        rows: int, shape ``(..., k)``: query positions; None takes the whole pool.
+        Args:
+            rows: int, shape ``(..., k)``: query positions; None takes the whole pool.
 
-        Returns
-        -------
-        float64, shape ``(..., M)``; the baseline has 1/2. NaN-free: a model without any
-        judged query in ``rows`` has ``-inf``, so it is never the best.
+        Returns:
+            float64, shape ``(..., M)``; the baseline has 1/2. NaN-free: a model without any
+            judged query in ``rows`` has ``-inf``, so it is never the best.
         """
         outcomes = self.need("outcomes")
         cells = outcomes[None] if rows is None else outcomes[rows]
@@ -302,10 +294,9 @@ class Pool:
     def to_frame(self) -> pd.DataFrame:
         """Lay the responses out as the long table that `from_frame` reads.
 
-        Returns
-        -------
-        Columns ``model``, ``query_id``, ``response``, and ``query``, ``category`` where known;
-        one row per (query, model).
+        Returns:
+            Columns ``model``, ``query_id``, ``response``, and ``query``, ``category`` where known;
+            one row per (query, model).
         """
         responses = self.need("responses")
         frame = pd.DataFrame(
@@ -323,9 +314,8 @@ class Pool:
     def row(self, query: str) -> dict[str, int]:
         """Return the judged outcomes of one query: candidate -> -1, 0 or 1.
 
-        Raises
-        ------
-        InputError: an unknown query id, or a pool without outcomes.
+        Raises:
+            InputError: an unknown query id, or a pool without outcomes.
         """
         (i,) = self._positions([query], self.queries, "query id")
         pairs = zip(self.models, self.need("outcomes")[i].tolist(), strict=True)
@@ -371,7 +361,7 @@ class Pool:
         return [place[name] for name in wanted]
 
     def _checked_responses(self, responses: Any) -> np.ndarray:
-        array = _object_array(responses)
+        array = object_array(responses)
         self._check_shape("responses", array, 2)
         for i, row in enumerate(array):
             for j, text in enumerate(row):
@@ -459,42 +449,6 @@ class Pool:
         return array
 
 
-def read_text(path: str | Path) -> str:
-    """Read a UTF-8 text file.
-
-    Raises
-    ------
-    InputError: no such file, or bytes that are not UTF-8 (names file and byte position).
-    """
-    try:
-        return Path(path).read_bytes().decode("utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(f"no file '{path}'.") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"'{path}' is not UTF-8: byte 0x{error.object[error.start]:02x} at position "
-            f"{error.start}; save the file as UTF-8."
-        ) from error
-
-
-def _first_duplicate(names: tuple[str, ...]) -> str | None:
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
-
-
-def _need_columns(frame: pd.DataFrame, columns: tuple[str, ...], what: str) -> None:
-    for column in columns:
-        if column not in frame:
-            raise InputError(
-                f"the table of {what} has no column '{column}'; it has "
-                f"{', '.join(map(str, frame.columns))}."
-            )
-
-
 def _pivot(
     frame: pd.DataFrame,
     value: str,
@@ -521,15 +475,14 @@ def _pivot(
     return table
 
 
-def _object_array(rows: Any) -> np.ndarray:
-    """Copy nested sequences of strings into an object array of shape (n, M)."""
-    if isinstance(rows, np.ndarray):
-        return rows.astype(object)
-    rows = [list(row) for row in rows]
-    widths = {len(row) for row in rows}
-    if len(widths) > 1:
-        raise InputError(f"'responses' has rows of different lengths {sorted(widths)}.")
-    array = np.empty((len(rows), widths.pop() if widths else 0), dtype=object)
-    for i, row in enumerate(rows):
-        array[i] = row
-    return array
+def draw_orders(n_queries: int, pool_size: int, realizations: int, seed: int) -> np.ndarray:
+    """Draw the pool of each realization, in the random order that breaks ties.
+
+    Returns:
+        int32, shape ``(realizations, pool_size)``: query positions.
+    """
+    children = np.random.SeedSequence(seed).spawn(realizations)
+    orders = np.empty((realizations, pool_size), dtype=np.int32)
+    for row, child in zip(orders, children, strict=True):
+        row[:] = np.random.default_rng(child).permutation(n_queries)[:pool_size]
+    return orders

@@ -2,7 +2,7 @@
 
 It names the next query and the candidates to judge on it, learns the outcomes, and says who is
 beaten, who leads and what that is worth. It knows nothing of judges, widgets or files, and it is
-`llmsel.lockstep.Lockstep` with one realization: the same code as in the experiments.
+`Races` with one realization: the same code as in the experiments.
 """
 
 from __future__ import annotations
@@ -13,11 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from llmsel.errors import InputError, unknown
-from llmsel.experiment import draw_orders
-from llmsel.lockstep import Budget, Lockstep
-from llmsel.pool import MISSING, Pool
-from llmsel.rules import (
+from llmsel._base.errors import InputError, unknown
+from llmsel.elimination import (
     BUDGET,
     CERTAIN,
     EXHAUSTED,
@@ -27,20 +24,21 @@ from llmsel.rules import (
     WITHIN,
     Certified,
     Rule,
+    Standing,
     rule_of,
     rule_settings,
 )
+from llmsel.pool import MISSING, Pool, draw_orders
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
     """One query to judge.
 
-    Parameters
-    ----------
-    query: its id.
-    text: its text, or None.
-    models: the candidates whose response must be compared with the baseline's.
+    Args:
+        query: its id.
+        text: its text, or None.
+        models: the candidates whose response must be compared with the baseline's.
     """
 
     query: str
@@ -52,15 +50,14 @@ class Task:
 class Certificate:
     """What a race can say now.
 
-    Parameters
-    ----------
-    winners: the answer, or the present leaders; several if tied.
-    live: the models that can still be the best.
-    dropped: model -> number of queries after which it was dropped.
-    certified: True if ``winners`` holds with probability at least ``1 - alpha``.
-    stop: why the race ended, or empty while it goes on.
-    calls, queries: what was paid: judged cells, and queries touched.
-    statement: all that in one or two sentences.
+    Args:
+        winners: the answer, or the present leaders; several if tied.
+        live: the models that can still be the best.
+        dropped: model -> number of queries after which it was dropped.
+        certified: True if ``winners`` holds with probability at least ``1 - alpha``.
+        stop: why the race ended, or empty while it goes on.
+        calls, queries: what was paid: judged cells, and queries touched.
+        statement: all that in one or two sentences.
     """
 
     winners: tuple[str, ...]
@@ -78,22 +75,20 @@ class Race:
 
     Rows are learned in the drawn order. A judgement that failed (None) is asked for again, and
     the race waits for it: putting the query off would make the order depend on the outcomes, and
-    the certificate with it. `give_up` ends the waiting; see llmsel.rules for how it counts.
+    the certificate with it. `give_up` ends the waiting; see llmsel.elimination for how it counts.
 
-    Parameters
-    ----------
-    pool: the queries and models; outcomes in it are ignored.
-    rule: elimination rule; None takes `Certified`.
-    seed: of the random order of the queries.
-    delta: win-rate margin (0..1) of the early stop, fixed beforehand; 0 for none.
-    batch: queries asked for at once; models are dropped only after each batch.
-    budget: limits; None for none.
-    order: query ids in an order of your own, heuristic rules only; None draws a random order.
+    Args:
+        pool: the queries and models; outcomes in it are ignored.
+        rule: elimination rule; None takes `Certified`.
+        seed: of the random order of the queries.
+        delta: win-rate margin (0..1) of the early stop, fixed beforehand; 0 for none.
+        batch: queries asked for at once; models are dropped only after each batch.
+        budget: limits; None for none.
+        order: query ids in an order of your own, heuristic rules only; None draws a random order.
 
-    Raises
-    ------
-    InputError: a parameter out of range, an unknown query id, an order that is not one of all
-        queries, or a certificate asked for in an order that is not uniformly random.
+    Raises:
+        InputError: a parameter out of range, an unknown query id, an order that is not one of all
+            queries, or a certificate asked for in an order that is not uniformly random.
     """
 
     def __init__(
@@ -123,7 +118,7 @@ class Race:
         self._delta = delta
         self._seed, self._batch = seed, batch
         self._given_order = None if order is None else list(order)
-        self._race = Lockstep(
+        self._race = Races(
             1,
             pool.n_models,
             pool.baseline_index,
@@ -156,9 +151,8 @@ class Race:
     def of_settings(cls, pool: Pool, settings: Mapping[str, Any]) -> Race:
         """Make the race that has these `settings`, at its start.
 
-        Raises
-        ------
-        InputError: a rule that llmsel does not know.
+        Raises:
+            InputError: a rule that llmsel does not know.
         """
         rest = {key: settings[key] for key in ("seed", "delta", "batch", "order")}
         return cls(pool, rule_of(settings["rule"]), **rest)
@@ -186,9 +180,8 @@ class Race:
     def tell(self, query: str, outcomes: Mapping[str, int | None]) -> None:
         """Learn outcomes of one query: model -> -1, 0, 1, or None where the judgement failed.
 
-        Raises
-        ------
-        InputError: a query or model that was not asked for, or an outcome that is none.
+        Raises:
+            InputError: a query or model that was not asked for, or an outcome that is none.
         """
         told = self._told(query)
         judged = [m for m in self.live if m != self._pool.baseline]
@@ -211,9 +204,8 @@ class Race:
     def give_up(self, query: str) -> None:
         """Ask no more for the outcomes that this query lacks: they stay unknown.
 
-        Raises
-        ------
-        InputError: a query that was not asked for.
+        Raises:
+            InputError: a query that was not asked for.
         """
         told = self._told(query)
         for model in self.live:
@@ -269,15 +261,14 @@ class Race:
 
 
 def certify(
-    race: Lockstep, pool: Pool, rule: Rule, delta: float, calls: int, queries: int
+    race: Races, pool: Pool, rule: Rule, delta: float, calls: int, queries: int
 ) -> Certificate:
     """Say who wins, or leads, in the one realization of a race, and what that is worth.
 
-    Parameters
-    ----------
-    race: with one realization, at whatever step.
-    pool, rule, delta: of the race.
-    calls, queries: what was paid.
+    Args:
+        race: with one realization, at whatever step.
+        pool, rule, delta: of the race.
+        calls, queries: what was paid.
     """
 
     def names(which: np.ndarray) -> tuple[str, ...]:
@@ -317,3 +308,141 @@ def certify(
         queries=queries,
         statement=f"{text} ({worth}; {cost}).{' The budget is spent.' if stop == BUDGET else ''}",
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """How much a race may spend; what is not given is not limited.
+
+    Args:
+        calls: judged cells.
+        queries: queries touched.
+        money: in the currency of ``price``.
+        price: of one judge call.
+
+    Raises:
+        InputError: a negative limit, or money without a price.
+    """
+
+    calls: float | None = None
+    queries: int | None = None
+    money: float | None = None
+    price: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the limits can be used."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not value >= 0:
+                raise InputError(f"budget: {field.name}={value} must be at least 0.")
+        if self.money is not None and not self.price:
+            raise InputError(
+                f"budget: money={self.money:g} needs the price of one judge call; give 'price'."
+            )
+
+    @property
+    def most_calls(self) -> float:
+        """The number of calls that calls and money allow; infinite without either."""
+        paid = (
+            np.inf if self.money is None else np.floor(self.money / float(self.price or 1) + 1e-9)
+        )
+        return float(min(np.inf if self.calls is None else self.calls, paid))
+
+    @property
+    def most_queries(self) -> float:
+        """The number of queries allowed; infinite without a limit."""
+        return np.inf if self.queries is None else self.queries
+
+
+class Races:
+    """R races side by side, each on its own pool of P queries; the number seen is the same in all.
+
+    Alternate `begin_batch` and `learn` until no race is left in ``who``. Realization r depends on
+    its own rows only, so it is the same alone or with a thousand others.
+
+    Args:
+        realizations, n_models, pool_size: sizes R, M, P.
+        baseline: column of the baseline.
+        rule: elimination rule.
+        delta: win-rate margin (0..1) of the early stop; 0 for none.
+        batch: queries judged per step; models are dropped only after each batch.
+        budget: a batch is begun only if it can be paid in full.
+
+    Attributes:
+        who: int (r,): realizations still racing. ``now``: their `Standing`; calls: (r,) their cost.
+        winners: bool (R, M): present leaders, at the end the answer. stop: str (R,): why it ended.
+        dropped: int (R, M): queries seen when a model was dropped, 0 for the live.
+    """
+
+    def __init__(
+        self,
+        realizations: int,
+        n_models: int,
+        baseline: int,
+        pool_size: int,
+        rule: Rule,
+        delta: float = 0.0,
+        batch: int = 1,
+        budget: Budget | None = None,
+    ):
+        """Line up; nothing is judged yet."""
+        if not 0 <= delta < 1:
+            raise InputError(f"delta={delta} must be a win-rate margin in [0, 1), as 0.01 for 1 %.")
+        if batch < 1:
+            raise InputError(f"batch={batch}; at least one query is judged per step.")
+        self.budget = Budget() if budget is None else budget
+        self.who = np.arange(realizations)
+        self.now = Standing(realizations, n_models, baseline, pool_size)
+        self.calls = np.zeros(realizations)
+        self.winners = np.ones((realizations, n_models), dtype=bool)
+        self.stop = np.full(realizations, "", dtype="<U16")
+        self.dropped = np.zeros((realizations, n_models), dtype=int)
+        self._evidence = rule.begin(self.now, delta)
+        self._paid = np.arange(n_models) != baseline
+        self._batch = batch
+
+    def begin_batch(self) -> int:
+        """Return the number of queries to judge now, after ending the races that cannot pay."""
+        count = min(self._batch, self.now.pool_size - self.now.seen)
+        price = count * (self.now.live & self._paid).sum(axis=1)
+        broke = self.calls + price > self.budget.most_calls
+        broke |= self.now.seen + count > self.budget.most_queries
+        self._end(broke, np.full(len(broke), BUDGET))
+        self.calls += price[~broke]
+        return count
+
+    def learn(self, rows: np.ndarray) -> None:
+        """Learn the judged queries in order, then drop who is beaten.
+
+        Args:
+            rows: int8, shape ``(r, count, M)``: outcomes of the live models; those of others are
+                not looked at; MISSING where a judgement was given up.
+        """
+        now = self.now
+        for q in range(rows.shape[1]):
+            self._evidence.stake(now)  # before the row is seen
+            self._evidence.settle(*now.add(rows[:, q]))
+        leaders = now.leaders
+        beaten, close = self._evidence.verdict(now)
+        going = now.live & ((beaten & ~leaders) | now.out_of_reach)
+        now.live &= ~going
+        self.dropped[self.who] += going * now.seen
+        self.winners[self.who] = leaders
+        stop = np.full(len(self.who), "", dtype="<U16")
+        within = close.any(axis=1) & (now.seen < now.pool_size)
+        self.winners[self.who[within]] = (close & leaders)[within]
+        stop[within] = WITHIN
+        if now.seen == now.pool_size:  # all is known, which says more than "within delta"
+            stop[:] = np.where(leaders.sum(axis=1) > 1, TIED, EXHAUSTED)
+        stop[now.live.sum(axis=1) == 1] = ONE_LEFT
+        self.winners[self.who[stop == ONE_LEFT]] = now.live[stop == ONE_LEFT]
+        self._end(stop != "", stop)
+
+    def _end(self, which: np.ndarray, stop: np.ndarray) -> None:
+        """End some of the races still going."""
+        if not which.any():
+            return
+        self.stop[self.who[which]] = stop[which]
+        self.who, self.calls = self.who[~which], self.calls[~which]
+        self.now.keep(~which)
+        self._evidence.keep(~which)

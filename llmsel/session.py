@@ -12,27 +12,24 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from llmsel._base.errors import InputError, unknown
+from llmsel._base.intervals import wilson
 from llmsel.belief import Belief, entropy, posterior
-from llmsel.errors import InputError, unknown
-from llmsel.experiment import CLOSED, draw_orders
-from llmsel.lockstep import Lockstep
-from llmsel.metrics import wilson
-from llmsel.pool import MISSING, Pool
-from llmsel.race import Certificate, certify
-from llmsel.rules import Rule
-from llmsel.strategies import LLMSelector, Random, Strategy, make, pick
+from llmsel.elimination import Rule
+from llmsel.pool import MISSING, Pool, draw_orders
+from llmsel.race import Certificate, Races, certify
+from llmsel.strategies import CLOSED, LLMSelector, Random, Strategy, make, pick
 
 
 @dataclasses.dataclass(frozen=True)
 class Question:
     """The next query to annotate, and why.
 
-    Parameters
-    ----------
-    query: its id.
-    text: its text, or None.
-    responses: response per model, or None.
-    reason: why it was picked, in one sentence.
+    Args:
+        query: its id.
+        text: its text, or None.
+        responses: response per model, or None.
+        reason: why it was picked, in one sentence.
     """
 
     query: str
@@ -45,16 +42,15 @@ class Question:
 class Answer:
     """What the annotations so far say.
 
-    Parameters
-    ----------
-    leaders: the model, or the models tied, with the highest win rate so far.
-    win_rate: of the leaders on the annotated queries, in [0, 1].
-    low, high: 95 % Wilson interval of that win rate for the whole pool, shrunk for a finite pool.
-        Valid for queries drawn at random and a model fixed beforehand; otherwise a guide.
-    belief: P(best) per model under the two-parameter model.
-    annotated, queries: number of annotated queries, and of all.
-    certificate: what the stopping rule says, see `llmsel.race.Certificate`; None without a rule.
-    statement: the answer in one sentence, with what it is worth.
+    Args:
+        leaders: the model, or the models tied, with the highest win rate so far. win_rate: of the
+            leaders on the annotated queries, in [0, 1]. low, high: 95 % Wilson interval of that win
+            rate for the whole pool, shrunk for a finite pool. Valid for queries drawn at random and
+            a model fixed beforehand; otherwise a guide. belief: P(best) per model under the
+            two-parameter model. annotated, queries: number of annotated queries, and of all.
+            certificate: what the stopping rule says, see `llmsel.race.Certificate`; None without a
+            rule.
+        statement: the answer in one sentence, with what it is worth.
     """
 
     leaders: tuple[str, ...]
@@ -71,20 +67,18 @@ class Answer:
 class Session:
     """Ask for the next query, tell its outcomes, see who leads.
 
-    Parameters
-    ----------
-    pool: the queries and models, with votes if the strategy needs them. Outcomes in it are
-        ignored.
-    strategy: a `Strategy` or its name.
-    seed: of the order that breaks ties; the order itself, for the strategy Random.
-    rule: stopping rule, as of a race: `llmsel.rules.Certified` (with the strategy Random) or
-        `llmsel.rules.Heuristic` (any strategy); None for none. It only speaks: `ask` goes on.
-    delta: win-rate margin (0..1) within which the rule may stop, fixed beforehand; 0 for none.
+    Args:
+        pool: the queries and models, with votes if the strategy needs them. Outcomes in it are
+            ignored. strategy: a `Strategy` or its name. seed: of the order that breaks ties; the
+            order itself, for the strategy Random. rule: stopping rule, as of a race:
+            `llmsel.elimination.Certified` (with the strategy Random) or
+            `llmsel.elimination.Heuristic` (any strategy); None for none. It only speaks: `ask` goes
+            on.
+        delta: win-rate margin (0..1) within which the rule may stop, fixed beforehand; 0 for none.
 
-    Raises
-    ------
-    InputError: an unknown strategy, a pool without what the strategy needs, or a certificate
-        asked for in an order that is not random.
+    Raises:
+        InputError: an unknown strategy, a pool without what the strategy needs, or a certificate
+            asked for in an order that is not random.
     """
 
     def __init__(
@@ -117,10 +111,10 @@ class Session:
         self._rank[0, self._order] = np.arange(self.pool.n_queries)
         self.strategy.begin(1)
         self._log_weights = self._belief.prior(1, self.pool.n_models)
-        self._race: Lockstep | None = None
+        self._race: Races | None = None
         if self.rule is not None:
             n, base = self.pool.n_models, self.pool.baseline_index
-            self._race = Lockstep(1, n, base, self.pool.n_queries, self.rule, self.delta)
+            self._race = Races(1, n, base, self.pool.n_queries, self.rule, self.delta)
         self._waiting: dict[int, np.ndarray] = {}  # told ahead of their turn
 
     @property
@@ -144,9 +138,8 @@ class Session:
     def ask(self) -> Question:
         """Name the next query; asking again without telling gives the same one.
 
-        Raises
-        ------
-        InputError: every query is annotated.
+        Raises:
+            InputError: every query is annotated.
         """
         if not self.remaining:
             raise InputError(
@@ -185,16 +178,14 @@ class Session:
     def tell(self, query: str, outcomes: Mapping[str, int]) -> None:
         """Learn the oracle's outcomes on a query (any open one, not only the one asked for).
 
-        Parameters
-        ----------
-        query: its id.
-        outcomes: candidate -> -1 (loss), 0 (draw), 1 (win) against the baseline. A candidate
-            that is not named was not judged: unknown, never a draw.
+        Args:
+            query: its id.
+            outcomes: candidate -> -1 (loss), 0 (draw), 1 (win) against the baseline. A candidate
+                that is not named was not judged: unknown, never a draw.
 
-        Raises
-        ------
-        InputError: an unknown query or model, a query annotated before, another outcome. Nothing
-            is changed then.
+        Raises:
+            InputError: an unknown query or model, a query annotated before, another outcome.
+                Nothing is changed then.
         """
         if query not in self._place:
             raise unknown("query id", query, self.pool.queries)
@@ -227,7 +218,7 @@ class Session:
             self._waiting[i] = row
             self._run(self._race, i)
 
-    def _run(self, race: Lockstep, i: int) -> None:
+    def _run(self, race: Races, i: int) -> None:
         """Let the rule learn what it may: under a certificate, rows in the drawn order only."""
         while len(race.who):
             turn = int(self._order[race.now.seen]) if self._random else i
@@ -246,9 +237,8 @@ class Session:
     def undo(self) -> str:
         """Take the last annotation back; return its query id.
 
-        Raises
-        ------
-        InputError: nothing to undo.
+        Raises:
+            InputError: nothing to undo.
         """
         if not self.history:
             raise InputError("nothing to undo: no query is annotated yet.")
@@ -261,9 +251,8 @@ class Session:
     def best(self) -> Answer:
         """Say who leads, and how much that is worth.
 
-        Raises
-        ------
-        InputError: no query is annotated yet.
+        Raises:
+            InputError: no query is annotated yet.
         """
         if not self.history:
             raise InputError("no query is annotated yet; ask() names the first.")

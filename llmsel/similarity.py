@@ -10,10 +10,10 @@ import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import LCSseq
 
-from llmsel.errors import unknown
-from llmsel.paths import cache_dir
+from llmsel._base.errors import unknown
+from llmsel._base.files import cache_dir
 from llmsel.pool import Pool
-from llmsel.weak import TOKEN
+from llmsel.weak_judges import TOKEN
 
 KINDS = ("token_f1", "rouge_l")
 FORMAT = 1  # change it when the similarities of an unchanged input change
@@ -22,22 +22,18 @@ FORMAT = 1  # change it when the similarities of an unchanged input change
 def similarity(pool: Pool, kind: str = "token_f1", cache: bool = True) -> np.ndarray:
     """Measure the similarity of every two responses to the same query.
 
-    Parameters
-    ----------
-    pool: must hold responses.
-    kind: ``token_f1``: shared tokens (with multiplicity) over the mean length; ``rouge_l``: the
-        same with the longest common subsequence (ROUGE-L's F measure, Lin 2004). Tokens are
-        lower-cased words and single punctuation marks; two empty responses are equal (1), an
-        empty and another one share nothing (0).
-    cache: keep the result in `llmsel.paths.cache_dir`, keyed by a hash of all that goes in.
+    Args:
+        pool: must hold responses. kind: ``token_f1``: shared tokens (with multiplicity) over the
+            mean length; ``rouge_l``: the same with the longest common subsequence (ROUGE-L's F
+            measure, Lin 2004). Tokens are lower-cased words and single punctuation marks; two empty
+            responses are equal (1), an empty and another one share nothing (0). cache: keep the
+            result in `llmsel._base.files.cache_dir`, keyed by a hash of all that goes in.
 
-    Returns
-    -------
-    float32, shape ``(n, M, M)``, symmetric, in [0, 1], 1 on the diagonal.
+    Returns:
+        float32, shape ``(n, M, M)``, symmetric, in [0, 1], 1 on the diagonal.
 
-    Raises
-    ------
-    InputError: no responses, or an unknown kind.
+    Raises:
+        InputError: no responses, or an unknown kind.
     """
     if kind not in KINDS:
         raise unknown("similarity", kind, KINDS)

@@ -15,8 +15,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from llmsel._base.errors import InputError, unknown
 from llmsel.belief import Belief, ExpectedEntropy, posterior
-from llmsel.errors import InputError, unknown
 from llmsel.pool import MISSING, Pool
 from llmsel.similarity import similarity
 
@@ -43,10 +43,9 @@ class Strategy(ABC):
     def observe(self, chosen: np.ndarray, outcomes: np.ndarray) -> None:  # noqa: B027 - optional
         """Learn one annotated query per realization.
 
-        Parameters
-        ----------
-        chosen: int, shape ``(R,)``: positions of the queries.
-        outcomes: int8, shape ``(R, M)``: their rows; unjudged cells are `Outcome.MISSING`.
+        Args:
+            chosen: int, shape ``(R,)``: positions of the queries.
+            outcomes: int8, shape ``(R, M)``: their rows; unjudged cells are `Outcome.MISSING`.
         """
 
     def __repr__(self) -> str:
@@ -123,9 +122,8 @@ class BradleyTerry(Strategy):
     ``D`` is the information gained when the vote comes true; ``l_j`` is Luce's probability that j
     is preferred to all the others, so only disagreement about the leaders counts.
 
-    Parameters
-    ----------
-    prior: number of virtual draws, above 0.
+    Args:
+        prior: number of virtual draws, above 0.
     """
 
     name = "Bradley-Terry"
@@ -168,9 +166,8 @@ class BradleyTerry(Strategy):
 class LLMSelector(Strategy):
     """LLM Selector: the query with the smallest expected entropy of the belief (Algorithm 1).
 
-    Parameters
-    ----------
-    eps_loss, eps_draw: see `Belief`; the defaults are those of the published code.
+    Args:
+        eps_loss, eps_draw: see `Belief`; the defaults are those of the published code.
     """
 
     name = "LLM Selector"
@@ -217,14 +214,12 @@ class SelectLLM(Strategy):
     to 1 and ``s(f, f) = 1``, that is the largest ``sum_{j != k} P_j P_k (1 - s)``, which keeps
     its precision when P is close to certainty. A missing outcome counts 1/2.
 
-    Parameters
-    ----------
-    tau: temperature of the update, above 0 (`llmsel.tune.tune_tau` tunes it on the weak votes).
-    similarity: a kind of `llmsel.similarity.similarity`.
+    Args:
+        tau: temperature of the update, above 0 (`llmsel.studies.parameters.tune_tau` tunes it).
+        similarity: a kind of `llmsel.similarity.similarity`.
 
-    Raises
-    ------
-    InputError: tau is not above 0.
+    Raises:
+        InputError: tau is not above 0.
     """
 
     name = "Select-LLM"
@@ -270,9 +265,8 @@ STRATEGIES: dict[str, type[Strategy]] = {
 def make(strategy: str | Strategy) -> Strategy:
     """Return a strategy by its name with default parameters, or the object itself.
 
-    Raises
-    ------
-    InputError: an unknown name; the message suggests the nearest.
+    Raises:
+        InputError: an unknown name; the message suggests the nearest.
     """
     if isinstance(strategy, Strategy):
         return strategy
@@ -306,18 +300,19 @@ def pick(scores: np.ndarray, rank: np.ndarray) -> np.ndarray:
     of realizations picks the same query. (Comparing rounded scores, the usual way, splits true
     ties that straddle a rounding boundary.)
 
-    Parameters
-    ----------
-    scores: float64, shape ``(R, n)`` or ``(n,)``.
-    rank: int, shape ``(R, n)``: the seeded random order; the largest value of its dtype marks a
-        query that is closed or not in the pool.
+    Args:
+        scores: float64, shape ``(R, n)`` or ``(n,)``.
+        rank: int, shape ``(R, n)``: the seeded random order; the largest value of its dtype marks a
+            query that is closed or not in the pool.
 
-    Returns
-    -------
-    int64, shape ``(R,)``: positions of the queries.
+    Returns:
+        int64, shape ``(R,)``: positions of the queries.
     """
     closed = np.iinfo(rank.dtype).max
     scores = np.where(rank == closed, -np.inf, scores)
     best = scores.max(axis=1, keepdims=True)
     tied = scores >= best - TIE * np.abs(best)
     return np.where(tied, rank, closed).argmin(axis=1)
+
+
+CLOSED = np.iinfo(np.int32).max  # rank of a query that cannot be chosen

@@ -8,8 +8,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from loopback import serve
-from test_judges import longer
+from helpers.loopback import serve
+from helpers.servers import longer
 from typer.testing import CliRunner
 
 import llmsel

@@ -1,1 +1,1 @@
-"""What every other module may use: nothing here knows what a pool is."""
+"""What every room stands on: errors, files, intervals, checks."""

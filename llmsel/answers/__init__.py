@@ -1,0 +1,1 @@
+"""Get the answers of my models."""

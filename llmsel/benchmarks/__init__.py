@@ -1,0 +1,155 @@
+"""Benchmarks by name: where each comes from and how it becomes a Pool."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from llmsel._base.errors import InputError, unknown
+from llmsel.benchmarks import (
+    alpacaeval,
+    arena_hard,
+    humaneval,
+    mt_bench,
+    published,
+    simulated,
+    smol,
+)
+from llmsel.benchmarks.assemble import cached
+from llmsel.benchmarks.fetch import fetch_all, is_here, registry, state
+from llmsel.pool import Pool
+from llmsel.weak_judges import add_votes
+
+
+@dataclasses.dataclass(frozen=True)
+class Benchmark:
+    """How a benchmark is made: its loader, the published files it reads, and one line about it."""
+
+    load: Callable[..., Pool]
+    size: str
+    about: str
+    files: Callable[[], list[str]] = list  # published files, pinned in the registry
+    own: tuple[Path, ...] = ()  # files of this repository
+
+
+BENCHMARKS = {
+    "smol": Benchmark(
+        smol.load,
+        "120 x 12",
+        "answers of a small local LLM, judged by programs; in the repository",
+        own=smol.FILES,
+    ),
+    "alpacaeval": Benchmark(
+        alpacaeval.load,
+        "805 x 53",
+        "AlpacaEval 1, judged by GPT-4 against text_davinci_003",
+        alpacaeval.needed,
+    ),
+    "arena-hard": Benchmark(
+        arena_hard.load,
+        "500 x 36",
+        "Arena-Hard 0.1, judged by GPT-4o against gpt-4-0314",
+        arena_hard.needed,
+    ),
+    "mt-bench": Benchmark(
+        mt_bench.load,
+        "80 x 5",
+        "MT-Bench, first turns judged by human experts",
+        mt_bench.needed,
+    ),
+    "humaneval": Benchmark(
+        humaneval.load,
+        "164 x 30",
+        "HumanEval, judged by unit tests; nothing is executed",
+        humaneval.needed,
+        own=humaneval.FILES,
+    ),
+} | {
+    f"{kind}:{name}": Benchmark(partial(load, name), f"{n} x {m}", about.format(name), needed)
+    for kind, load, about, files_of in (
+        ("official", published.load, "the paper's published matrices of {}", published.needed),
+        ("twin", simulated.load, "simulated stand-in with the shape of the paper's {}", None),
+    )
+    for name, (n, m) in published.SHAPES.items()
+    for needed in (partial(files_of, name) if files_of else list,)
+}
+
+
+def names() -> tuple[str, ...]:
+    """Names of all benchmarks."""
+    return tuple(BENCHMARKS)
+
+
+def load(name: str, votes: bool = True, **options: Any) -> Pool:
+    """Load a benchmark with its weak votes.
+
+    A benchmark made of published files is kept in the cache once it is read.
+
+    Args:
+        name: one of `names`.
+        votes: add the votes of the k-gram judges where the benchmark brings responses and no votes.
+        options: passed to the benchmark's own loader, such as ``baseline`` or ``seed``.
+
+    Raises:
+        InputError: an unknown name (the nearest is suggested) or option, or files that cannot be
+            had.
+    """
+    benchmark = _find(name)
+
+    def build() -> Pool:
+        pool = benchmark.load(**options)
+        return add_votes(pool) if votes and pool.votes is None else pool
+
+    try:
+        if benchmark.files():
+            return cached(fingerprint(name), options | {"votes": votes}, build)
+        return build()
+    except TypeError as error:
+        if "unexpected keyword argument" not in str(error):
+            raise
+        raise InputError(f"benchmark '{name}': {str(error).split(') ', 1)[-1]}.") from error
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Name, size, origin of a benchmark, and whether its files are here."""
+    benchmark = _find(name)
+    here = all(is_here(file) for file in benchmark.files())
+    return {"name": name, "size": benchmark.size, "about": benchmark.about, "here": here}
+
+
+def fingerprint(name: str) -> str:
+    """Hash of a benchmark's files; those to be fetched are not read, their pins are hashes."""
+    benchmark = _find(name)
+    digest = hashlib.sha256()
+    for file in benchmark.files():
+        digest.update(f"{file} {registry()[file]}".encode())
+    for path in benchmark.own:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def fetch_files(name: str) -> list[Path]:
+    """Fetch and verify all files of a benchmark (an empty list: it is in the repository)."""
+    return fetch_all(_find(name).files(), name)
+
+
+def verify(name: str) -> dict[str, list[str]]:
+    """Check the hashes of a benchmark's files that are here; nothing is fetched.
+
+    Returns:
+        The files by state: ``verified``, ``damaged``, ``absent``.
+    """
+    found: dict[str, list[str]] = {"verified": [], "damaged": [], "absent": []}
+    for file in _find(name).files():
+        found[state(file)].append(file)
+    return found
+
+
+def _find(name: str) -> Benchmark:
+    if name not in BENCHMARKS:
+        raise unknown("benchmark", name, BENCHMARKS)
+    return BENCHMARKS[name]

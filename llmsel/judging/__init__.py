@@ -1,0 +1,1 @@
+"""Have answers judged, and keep every outcome."""

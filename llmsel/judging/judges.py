@@ -1,0 +1,103 @@
+"""Judges: who compares a candidate's response with the baseline's, and how they fill a log.
+
+`annotate` lets a judge take whole queries in the order of a session; `race` only what a race
+asks for, up to its certificate. `llmsel.judging.llm` has the LLM as judge.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from llmsel._base.errors import InputError
+from llmsel.pool import MISSING, Pool
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """Outcome of one comparison: -1, 0, 1 or `Outcome.MISSING`, and how it came about."""
+
+    outcome: int
+    order: str = "not shown"
+    detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Judge(ABC):
+    """The interface of every judge. `name` stands in the log; `judge` may run in threads."""
+
+    name: str
+
+    @abstractmethod
+    def judge(self, query: str, response: str, baseline_response: str) -> Verdict:
+        """Compare a candidate's response to a query (its text) with the baseline's."""
+
+    def check(self, pool: Pool) -> None:  # noqa: B027 - optional
+        """Look at the pool before the first judgement."""
+
+
+class ProgramJudge(Judge):
+    """A Python function as judge, for tasks with references or unit tests.
+
+    Args:
+        function: ``(query, response) -> score`` (higher is better, compared with the baseline's),
+            or with ``compares=True`` ``(query, response, baseline_response) -> -1, 0, 1``. The
+            query is its text; look references up by it.
+        compares: which of the two the function is.
+        name: in the log; the function's own if None.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], compares: bool = False, name: str | None = None
+    ):
+        """Keep the function."""
+        self.name = str(name or getattr(function, "__name__", "program"))
+        self._function = function
+        self._compares = compares
+
+    def judge(self, query: str, response: str, baseline_response: str) -> Verdict:
+        """Call the function.
+
+        Raises:
+            InputError: it returned no outcome, or no number.
+        """
+        if self._compares:
+            outcome = self._function(query, response, baseline_response)
+            if outcome not in (-1, 0, 1, MISSING):
+                raise InputError(f"judge '{self.name}' returned {outcome!r}; return -1, 0 or 1.")
+            return Verdict(int(outcome))
+        scores = [self._function(query, each) for each in (response, baseline_response)]
+        try:
+            mine, other = (float(score) for score in scores)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"judge '{self.name}' returned {scores[0]!r} and {scores[1]!r}; return a number."
+            ) from error
+        if mine != mine or other != other:
+            return Verdict(MISSING, detail={"scores": [str(mine), str(other)]})  # NaN: no score
+        return Verdict((mine > other) - (mine < other), detail={"scores": [mine, other]})
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Candidates with one and the same response to a query: judged once."""
+
+    models: tuple[str, ...]
+    response: str
+    baseline_response: str
+
+
+def groups(pool: Pool, query: str, models: Iterable[str]) -> list[Group]:
+    """Group models by their response to a query, in the order given."""
+    row = pool.need("responses")[pool.queries.index(query)]
+    same: dict[str, list[str]] = {}
+    for model in models:
+        same.setdefault(row[pool.models.index(model)], []).append(model)
+    baseline = row[pool.baseline_index]
+    return [Group(tuple(names), text, baseline) for text, names in same.items()]
+
+
+def text_of(pool: Pool, query: str) -> str:
+    """Text of a query, or its id where the pool has no texts."""
+    return query if pool.texts is None else pool.texts[pool.queries.index(query)]

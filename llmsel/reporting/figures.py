@@ -1,0 +1,295 @@
+"""From tables to figures, readable in black and white and by colour-blind readers.
+
+Every strategy has a colour of the Okabe-Ito palette, a line style and a marker of its own, the
+same in every figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from llmsel.studies.scores import GAP, IDENTIFICATION, near_best
+
+# strategy -> colour, line style, marker; strategies of the reader's own take from SPARE
+STYLES = {
+    "LLM Selector": ("#000000", "-", "o"),
+    "Random": ("#E69F00", "--", "s"),
+    "Bradley-Terry": ("#0072B2", "-.", "^"),
+    "Most Draws": ("#009E73", ":", "D"),
+    "Uncertainty": ("#CC79A7", (0, (5, 1, 1, 1)), "v"),
+    "Confidence": ("#56B4E9", (0, (3, 1)), "P"),
+    "Select-LLM": ("#D55E00", (0, (8, 2)), "X"),
+    "LLM Selector, tuned": ("#5D3A9B", (0, (6, 2, 2, 2)), "<"),
+    "Select-LLM, tuned": ("#8C510A", (0, (2, 2)), ">"),
+}
+SPARE = [
+    ("#7F7F7F", (0, (1, 1)), "*"),
+    ("#882255", (0, (4, 2, 1, 2)), "h"),
+    ("#44AA99", (0, (7, 1)), "p"),
+]
+
+
+def style(strategy: str, position: int = 0) -> dict:
+    """Line properties of a strategy; ``position`` spreads unknown strategies over `SPARE`."""
+    colour, line, marker = STYLES.get(strategy, SPARE[position % len(SPARE)])
+    return {"color": colour, "linestyle": line, "marker": marker, "label": strategy}
+
+
+def curve(
+    table: pd.DataFrame, metric: str, ax: Axes | None = None, band: tuple[str, ...] | None = None
+) -> Axes:
+    """Draw one metric against the number of annotated queries, one line per strategy.
+
+    Args:
+        table: from `llmsel.studies.scores.curves`, of one benchmark.
+        metric: one of its metrics.
+        ax: where to draw; None makes a new figure.
+        band: strategies whose 95 % interval is shaded; None shades the first and LLM Selector, as
+            seven overlapping bands cannot be read.
+    """
+    if ax is None:
+        ax = plt.subplots(figsize=(7.2, 4.4), layout="constrained")[1]
+    rows = table[table["metric"] == metric]
+    strategies = list(dict.fromkeys(rows["strategy"]))
+    if band is None:
+        band = (strategies[0], "LLM Selector")
+    unknown = [s for s in strategies if s not in STYLES]
+    scale = 100
+    for strategy in sorted(strategies, key=lambda s: s == "LLM Selector"):
+        line = rows[rows["strategy"] == strategy].sort_values("budget")
+        look = style(strategy, unknown.index(strategy) if strategy in unknown else 0)
+        every = max(1, len(line) // 8)
+        # markers of different strategies start at different budgets, so none hides another
+        offset = strategies.index(strategy) * every // max(len(strategies), 1)
+        ax.plot(
+            line["budget"],
+            scale * line["value"],
+            markevery=(offset, every),
+            markersize=5,
+            linewidth=2.2 if strategy == "LLM Selector" else 1.4,
+            **look,
+        )
+        if strategy in band:
+            low, high = scale * line["low"], scale * line["high"]
+            ax.fill_between(line["budget"], low, high, color=look["color"], alpha=0.15, lw=0)
+    ax.set_xlabel("annotated queries")
+    ax.set_ylabel(_axis_name(metric))
+    ax.set_title(str(rows["benchmark"].iloc[0]))
+    ax.set_xlim(0, rows["budget"].max())
+    if metric.startswith(GAP):
+        ax.set_ylim(bottom=0)
+    else:
+        ax.set_ylim(0, 102)
+    ax.grid(alpha=0.3)
+    sns.despine(ax=ax)
+    return ax
+
+
+def _axis_name(metric: str) -> str:
+    if metric == IDENTIFICATION:
+        return "best model identified (% of runs)"
+    if metric.startswith(GAP):
+        return f"win-rate gap, {metric.split(', ')[1]} (points)"
+    return f"answer {metric.replace('near-best', 'within')} of the best (% of runs)"
+
+
+def panels(
+    tables: dict[str, pd.DataFrame], metric: str, columns: int = 2, size: tuple = (5.0, 3.4)
+) -> Figure:
+    """Draw one metric for several benchmarks, one panel each, with one legend below."""
+    rows = -(-len(tables) // columns)
+    columns = min(columns, len(tables))
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(size[0] * columns, size[1] * rows), layout="constrained"
+    )
+    flat = np.atleast_1d(axes).ravel()
+    handles: dict = {}
+    for ax, table in zip(flat, tables.values(), strict=False):
+        curve(table, metric, ax)
+        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
+            handles.setdefault(name, handle)
+    for ax in flat[len(tables) :]:
+        ax.set_axis_off()
+    figure.legend(
+        handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False
+    )
+    return figure
+
+
+def overview(table: pd.DataFrame) -> Figure:
+    """Draw one benchmark's three pictures: best identified, within 1 %, and win-rate gap."""
+    figure, axes = plt.subplots(1, 3, figsize=(14, 4.6), layout="constrained")
+    metrics = (IDENTIFICATION, near_best(1.0), f"{GAP}, 95th percentile")
+    for ax, metric in zip(axes, metrics, strict=True):
+        curve(table, metric, ax)
+        ax.set_title("")
+    figure.suptitle(str(table["benchmark"].iloc[0]))
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
+    return figure
+
+
+def save(figure: Figure, path: str | Path) -> list[Path]:
+    """Save a figure as SVG and PNG (without a time stamp); return the two paths."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with plt.rc_context({"svg.hashsalt": "llmsel", "svg.fonttype": "none"}):
+        svg, png = path.with_suffix(".svg"), path.with_suffix(".png")
+        figure.savefig(svg, metadata={"Date": None})
+        figure.savefig(png, dpi=150)
+    return [svg, png]
+
+
+INK, MARK, OTHER = "#000000", "#D55E00", "#0072B2"  # Okabe-Ito
+
+
+MARKS = ("o", "s", "^", "D", "X", "P")
+
+
+def new_axes(width: float = 6.4, height: float = 3.8) -> Axes:
+    """Return the axes of a new figure."""
+    return plt.subplots(figsize=(width, height), layout="constrained")[1]
+
+
+def forest(
+    table: pd.DataFrame, name: str, value: str, ax: Axes | None = None, scale: float = 100
+) -> Axes:
+    """Draw one point with its interval per row, first row on top, and a line at 0.
+
+    Args:
+        table: with columns ``name``, ``value``, ``low``, ``high``.
+        scale: of the values (100: shares are shown in points).
+    """
+    ax = new_axes(6.4, 0.32 * len(table) + 1.1) if ax is None else ax
+    places = range(len(table))[::-1]
+    values = scale * table[value]
+    error = [values - scale * table["low"], scale * table["high"] - values]
+    ax.errorbar(values, places, xerr=error, fmt="o", color=INK, capsize=3, markersize=5)
+    ax.axvline(0, color=INK, linewidth=0.8, linestyle=":")
+    ax.set_yticks(list(places), list(table[name].astype(str)))
+    ax.margins(y=0.06)
+    return _tidy(ax)
+
+
+def band(
+    table: pd.DataFrame,
+    x: str,
+    value: str,
+    ax: Axes | None = None,
+    scale: float = 100,
+    label: str | None = None,
+    position: int = 0,
+    joined: bool = True,
+) -> Axes:
+    """Draw a value with its interval against a number; ``position`` picks colour and marker.
+
+    ``joined=False`` leaves the line out, for rows that are no steps of one thing.
+    """
+    ax = new_axes() if ax is None else ax
+    colour = (INK, MARK, OTHER)[position % 3]
+    values = scale * table[value]
+    error = [values - scale * table["low"], scale * table["high"] - values]
+    ax.errorbar(
+        table[x],
+        values,
+        yerr=error,
+        color=colour,
+        marker=MARKS[position % len(MARKS)],
+        linestyle=("-", "--", "-.")[position % 3] if joined else "none",
+        capsize=3,
+        markersize=5,
+        label=label,
+    )
+    return _tidy(ax)
+
+
+def null_strip(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the shuffled null: every shuffle a dot, the real votes and Random as lines.
+
+    Args:
+        table: from `llmsel.studies.paired.shuffled_null`.
+    """
+    ax = new_axes(6.4, 2.4) if ax is None else ax
+    value = 100 * table.set_index("votes")["value"]
+    shuffles = value[value.index.str.startswith("shuffle")]
+    heights = [(7 * k) % 5 for k in range(len(shuffles))]  # spread, so that equal dots are seen
+    ax.plot(
+        shuffles,
+        heights,
+        "o",
+        color=OTHER,
+        markerfacecolor="none",
+        label=f"{len(shuffles)} shuffles of the votes",
+    )
+    ax.axvline(value["real"], color=INK, linewidth=2, label="real votes")
+    ax.axvline(value["Random"], color=MARK, linestyle="--", label="Random")
+    ax.set_yticks([])
+    ax.set_ylim(-1, 5)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=3, frameon=False)
+    return _tidy(ax)
+
+
+def simplex(
+    table: pd.DataFrame,
+    value: str,
+    marks: Mapping[str, tuple[float, float]],
+    ax: Axes | None = None,
+) -> Axes:
+    """Draw a heat map over (eps_loss, eps_draw), with named pairs marked.
+
+    Args:
+        table: columns ``eps_loss``, ``eps_draw`` and ``value`` (a share; shown in percent).
+        marks: name -> pair. The line is where a win is as likely as a draw.
+    """
+    ax = new_axes(6.4, 5.0) if ax is None else ax
+    grid = 100 * table.pivot(index="eps_draw", columns="eps_loss", values=value)
+    sns.heatmap(
+        grid,
+        ax=ax,
+        cmap="cividis",
+        square=True,
+        xticklabels=2,
+        yticklabels=2,
+        cbar_kws={"label": f"{value} (%)"},
+    )
+    ax.invert_yaxis()
+    # in the map's coordinates a cell is 1 wide and its centre at 0.5
+    x = [loss for loss in grid.columns if (1 - loss) / 2 >= grid.index[0]]
+    if len(grid) > 1:
+        step = grid.index[1] - grid.index[0]
+        places = [((1 - loss) / 2 - grid.index[0]) / step + 0.5 for loss in x]
+        line = [list(grid.columns).index(loss) + 0.5 for loss in x]
+        ax.plot(line, places, "--", color="white", linewidth=1.5)
+        ax.plot(line, places, ":", color=INK, linewidth=1.5, label="a win is as likely as a draw")
+    for k, (name, (loss, draw)) in enumerate(marks.items()):
+        place = (list(grid.columns).index(loss) + 0.5, list(grid.index).index(draw) + 0.5)
+        ax.plot(
+            *place,
+            MARKS[k],
+            color="white",
+            markeredgecolor=INK,
+            markeredgewidth=1.5,
+            markersize=14 - 4 * k,
+            label=f"{name} ({loss:g}, {draw:g})",
+            linestyle="none",
+        )
+    # the corner above the diagonal is outside the simplex, hence empty
+    ax.legend(loc="upper right", frameon=False)
+    ax.tick_params(axis="y", rotation=0)
+    ax.set_xlabel("eps_loss")
+    ax.set_ylabel("eps_draw")
+    return ax
+
+
+def _tidy(ax: Axes) -> Axes:
+    ax.grid(alpha=0.3)
+    sns.despine(ax=ax)
+    return ax

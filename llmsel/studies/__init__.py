@@ -1,0 +1,1 @@
+"""Experiments over many realizations, and what they say."""

@@ -1,0 +1,124 @@
+"""Other baselines and all pairs: does the choice of the baseline decide who wins?
+
+With a baseline, candidates are compared in a star: everyone meets the baseline only. Where the
+benchmark judges all pairs (`EXACT`), another baseline is another loaded pool. Elsewhere its
+outcomes are re-derived: of two models the one with the better outcome against the old baseline
+wins, and equal outcomes are a draw. That is a guess, and every table says so.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pandas as pd
+
+from llmsel._base.errors import InputError, unknown
+from llmsel.benchmarks import fingerprint, load
+from llmsel.pool import MISSING, Pool
+from llmsel.studies.scores import SLACK
+from llmsel.weak_judges import add_votes
+
+EXACT = ("smol", "mt-bench")  # benchmarks on which all pairs are judged
+
+
+def rebased(pool: Pool, baseline: str, votes: bool = True) -> Pool:
+    """Return the pool with another baseline, its outcomes re-derived from the old ones.
+
+    Args:
+        votes: compute the weak votes against the new baseline where the pool has responses.
+
+    Raises:
+        InputError: a baseline that is not a model of the pool.
+    """
+    if baseline not in pool.models:
+        raise unknown("baseline", baseline, pool.models)
+    outcomes = pool.need("outcomes").astype(np.int16)
+    b = pool.models.index(baseline)
+    unknown_cell = (outcomes == MISSING) | (outcomes[:, [b]] == MISSING)
+    derived = np.where(unknown_cell, MISSING, np.sign(outcomes - outcomes[:, [b]]))
+    derived[:, b] = 0
+    new = pool.replace(baseline=baseline, outcomes=derived.astype(np.int8), votes=None)
+    return add_votes(new) if votes and pool.responses is not None else new
+
+
+def with_baseline(name: str, baseline: str, votes: bool = True) -> tuple[Pool, bool]:
+    """Load a benchmark with another baseline.
+
+    Returns:
+        The pool, and whether its outcomes are judged (True) or re-derived (False).
+    """
+    if name in EXACT:
+        return load(name, baseline=baseline, votes=votes), True
+    pool = _own_baseline(name, votes, fingerprint(name))
+    return (pool if baseline == pool.baseline else rebased(pool, baseline, votes)), False
+
+
+@functools.lru_cache(maxsize=2)
+def _own_baseline(name: str, votes: bool, files: str) -> Pool:
+    """Load once for all baselines (``files``: what is in them); pools do not change."""
+    return load(name, votes=votes)
+
+
+def all_pairs(name: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """Win rate of every model against every other.
+
+    Returns:
+        The models and float64, shape ``(M, M)``: win rate of the row's model against the column's
+        (1/2 on the diagonal, NaN for a pair that was never judged).
+    """
+    pool = load(name, votes=False)
+    columns = []
+    for baseline in pool.models:
+        other = with_baseline(name, baseline, votes=False)[0]
+        if other.models != pool.models:
+            raise InputError(f"benchmark '{name}' changes its models with the baseline.")
+        rates = other.win_rates()
+        columns.append(np.where(np.isfinite(rates), rates, np.nan))
+    return pool.models, np.stack(columns, axis=1)
+
+
+def condorcet(rates: np.ndarray) -> int | None:
+    """Position of the model with a win rate above 1/2 against every other, or None.
+
+    Args:
+        rates: float64, shape ``(M, M)``, from `all_pairs`.
+    """
+    beats = (rates > 0.5 + SLACK) | np.eye(len(rates), dtype=bool)
+    winners = np.flatnonzero(beats.all(axis=1))
+    return int(winners[0]) if len(winners) else None
+
+
+def borda(rates: np.ndarray) -> np.ndarray:
+    """Positions of the models with the highest mean win rate over all the others."""
+    others = np.where(np.eye(len(rates), dtype=bool), np.nan, rates)
+    means = np.nanmean(others, axis=1)
+    return np.flatnonzero(means >= means.max() - SLACK)
+
+
+def star_winners(models: tuple[str, ...], rates: np.ndarray) -> pd.DataFrame:
+    """Who wins the star of each baseline, and is it the winner over all pairs?
+
+    Returns:
+        One row per baseline, weakest first: ``baseline``, ``strength`` (its mean win rate over all
+        the others), ``winner`` (ties joined), ``is_condorcet`` (False where there is none) and
+        ``is_borda``: the winner, or with ties one of them, is that winner.
+    """
+    overall = condorcet(rates)
+    top = set(borda(rates).tolist())
+    others = np.where(np.eye(len(rates), dtype=bool), np.nan, rates)
+    strength = np.nanmean(others, axis=1)
+    rows = []
+    for b in np.argsort(strength, kind="stable"):
+        column = np.where(np.isnan(rates[:, b]), -np.inf, rates[:, b])
+        winners = np.flatnonzero(column >= column.max() - SLACK)
+        rows.append(
+            {
+                "baseline": models[b],
+                "strength": strength[b],
+                "winner": " and ".join(models[j] for j in winners),
+                "is_condorcet": overall in winners,
+                "is_borda": bool(top & set(winners.tolist())),
+            }
+        )
+    return pd.DataFrame(rows)

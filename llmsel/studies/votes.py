@@ -1,0 +1,251 @@
+"""Weak judges of every quality, and how well they guess: what the ablations vote with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from llmsel._base.errors import InputError
+from llmsel._base.intervals import interval
+from llmsel.pool import MISSING, Pool
+from llmsel.similarity import similarity
+from llmsel.strategies import LLMSelector
+from llmsel.studies.by_query import run
+from llmsel.studies.paired import area
+from llmsel.studies.scores import IDENTIFICATION, score
+from llmsel.weak_judges import compare_with_baseline
+
+
+def perfect_votes(pool: Pool) -> np.ndarray:
+    """Votes of one judge that knows the oracle's outcomes (an unjudged cell is a draw).
+
+    Returns:
+        int8, shape ``(n, M, 1)``.
+    """
+    outcomes = pool.need("outcomes")
+    return np.where(outcomes == MISSING, 0, outcomes).astype(np.int8)[..., None]
+
+
+def random_votes(pool: Pool, judges: int = 1, seed: int = 0) -> np.ndarray:
+    """Votes drawn per cell with the oracle's rates of losses, draws and wins: no information.
+
+    Returns:
+        int8, shape ``(n, M, judges)``; the baseline's are draws.
+    """
+    outcomes = np.delete(pool.need("outcomes"), pool.baseline_index, axis=1)
+    judged = outcomes[outcomes != MISSING]
+    shape = (pool.n_queries, pool.n_models, judges)
+    votes = np.random.default_rng(seed).choice(judged, shape)
+    votes[:, pool.baseline_index] = 0
+    return votes
+
+
+def noisy_votes(pool: Pool, flip: float, judges: int = 1, seed: int = 0) -> np.ndarray:
+    """Votes that are the oracle's outcome, but with chance ``flip`` one of the two others.
+
+    Args:
+        flip: in [0, 1]; 0 is `perfect_votes`, 2/3 holds no information.
+
+    Returns:
+        int8, shape ``(n, M, judges)``; the judges err independently, the baseline's are draws.
+
+    Raises:
+        InputError: a flip rate outside [0, 1].
+    """
+    if not 0 <= flip <= 1:
+        raise InputError(f"flip={flip}; the flip rate must be within 0 and 1.")
+    rng = np.random.default_rng(seed)
+    truth = np.repeat(perfect_votes(pool), judges, axis=2)
+    wrong = rng.random(truth.shape) < flip
+    other = (truth + 1 + rng.integers(1, 3, truth.shape)) % 3 - 1  # either of the two others
+    votes = np.where(wrong, other, truth).astype(np.int8)
+    votes[:, pool.baseline_index] = 0
+    return votes
+
+
+def shuffled_votes(pool: Pool, seed: int = 0) -> np.ndarray:
+    """Permute the pool's votes over the queries, whole rows at once: the shuffled null.
+
+    What a judge thinks of each candidate on average, and how candidates and judges go together,
+    stays; what it says about the single query is lost.
+
+    Returns:
+        int8, shape ``(n, M, z)``.
+    """
+    return pool.need("votes")[np.random.default_rng(seed).permutation(pool.n_queries)]
+
+
+def length_votes(pool: Pool) -> np.ndarray:
+    """Votes of one judge that prefers the longer response (in characters).
+
+    Returns:
+        int8, shape ``(n, M, 1)``.
+    """
+    lengths = np.vectorize(len, otypes=[float])(pool.need("responses"))
+    return compare_with_baseline(lengths, pool.baseline_index)[..., None]
+
+
+def consensus_votes(pool: Pool) -> np.ndarray:
+    """Votes of one judge that prefers the response most like all the others (token F1).
+
+    It stands in for an embedding judge: the response nearest to the centre wins, without a
+    neural network.
+
+    Returns:
+        int8, shape ``(n, M, 1)``.
+    """
+    alike = similarity(pool, "token_f1").mean(axis=2, dtype=float)
+    return compare_with_baseline(alike, pool.baseline_index)[..., None]
+
+
+def agreement(pool: Pool, votes: np.ndarray | None = None) -> pd.DataFrame:
+    """How well each weak judge guesses the oracle's outcomes, cell by cell and model by model.
+
+    Args:
+        votes: int8, shape ``(n, M, z)``; None takes the pool's.
+
+    Returns:
+        One row per judge: ``judge`` (1..z), ``agreement`` (share of judged cells), ``low``,
+            ``high`` (95 %, resampling queries: the cells of one query are not independent),
+            ``chance`` (agreement of independent votes and outcomes with the same rates), ``kappa``
+            (Cohen: the share of what is
+        left above chance), ``decided`` (agreement where neither is a draw), and ``win_rates``
+        (correlation over the candidates of weak and true win rates; NaN if one side is constant).
+    """
+    votes = pool.need("votes") if votes is None else votes
+    keep = [j for j in range(pool.n_models) if j != pool.baseline_index]
+    outcomes = pool.need("outcomes")[:, keep]
+    judged = outcomes != MISSING
+    picks = np.random.default_rng(0).multinomial(
+        len(outcomes), np.full(len(outcomes), 1 / len(outcomes)), 500
+    )
+    rows = []
+    for k in range(votes.shape[2]):
+        vote = votes[:, keep, k]
+        right = (vote == outcomes) & judged
+        raw = right.sum() / judged.sum()
+        total = np.maximum(picks @ judged.sum(axis=1), 1)
+        low, high = np.percentile((picks @ right.sum(axis=1)) / total, [2.5, 97.5])
+        chance = sum(
+            (vote[judged] == code).mean() * (outcomes[judged] == code).mean() for code in (-1, 0, 1)
+        )
+        decided = judged & (vote != 0) & (outcomes != 0)
+        weak, true = _means(vote, judged), _means(outcomes, judged)
+        rows.append(
+            {
+                "judge": k + 1,
+                "agreement": raw,
+                "low": low,
+                "high": high,
+                "chance": chance,
+                "kappa": (raw - chance) / (1 - chance) if chance < 1 else np.nan,
+                "decided": right[decided].mean() if decided.any() else np.nan,
+                "win_rates": _correlation(weak, true),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _means(cells: np.ndarray, judged: np.ndarray) -> np.ndarray:
+    return np.where(judged, cells, 0).sum(axis=0) / np.maximum(judged.sum(axis=0), 1)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> float:
+    if len(a) < 2 or a.std() < 1e-12 or b.std() < 1e-12:
+        return float("nan")
+    return float(np.corrcoef(a, b)[0, 1])
+
+
+def calibration(pool: Pool, bins: int = 5) -> pd.DataFrame:
+    """Compare what the judges say together with what happens.
+
+    Returns:
+        One row per bin that holds cells: ``vote`` (mean over its cells of the mean vote, 0 all say
+        loss, 1 all say win), ``outcome`` (mean points of the same cells, draws 1/2), ``cells``.
+    """
+    outcomes = np.delete(pool.need("outcomes"), pool.baseline_index, axis=1)
+    share = (np.delete(pool.need("votes"), pool.baseline_index, axis=1).mean(axis=2) + 1) / 2
+    judged = outcomes != MISSING
+    cells = pd.DataFrame({"vote": share[judged], "outcome": (outcomes[judged] + 1.0) / 2})
+    groups = cells.groupby(np.minimum((cells["vote"] * bins).astype(int), bins - 1))
+    return groups.mean().assign(cells=groups.size()).reset_index(drop=True)
+
+
+def run_votes(pool: Pool, votes: Mapping[str, np.ndarray], **protocol: Any) -> dict[str, Any]:
+    """Run LLM Selector once per set of votes, and Random, all on the same pools.
+
+    Args:
+        votes: name -> int8, shape ``(n, M, z)``.
+        protocol: of `llmsel.run`; ``strategy`` (a `Strategy`) replaces LLM Selector.
+
+    Returns:
+        Scores by name, as `llmsel.studies.scores.score` makes them; ``Random`` comes first.
+    """
+    strategy = protocol.pop("strategy", None) or LLMSelector()
+    scores: dict[str, Any] = dict(score(run(pool, ["Random"], **protocol)))
+    for name, one in votes.items():
+        result = run(pool.replace(votes=one), [strategy], **protocol)
+        scores[name] = score(result)[strategy.name]
+    return scores
+
+
+def noise_sweep(
+    pool: Pool, flips: Sequence[float], repeats: int = 3, seed: int = 0, **protocol: Any
+) -> pd.DataFrame:
+    """Run LLM Selector with one noisy judge at a time, from perfect to useless.
+
+    Args:
+        flips: flip rates of `llmsel.studies.votes.noisy_votes`.
+        repeats: judges drawn per flip rate; the perfect one (0) is the same each time.
+
+    Returns:
+        One row per rate: ``flip``, ``difference`` (identification minus Random's, mean over
+            budgets, realizations and repeats), ``low``, ``high`` (95 % over realizations), and
+            ``spread`` (standard
+        deviation over the repeats; NaN for one).
+    """
+    rows = []
+    for flip in flips:
+        draws = range(repeats if flip else 1)
+        votes = {f"#{r}": noisy_votes(pool, flip, 1, seed + r) for r in draws}
+        areas = area(run_votes(pool, votes, seed=seed, **protocol))
+        gains = areas.drop(columns="Random").sub(areas["Random"], axis=0)
+        low, mean, high = interval(gains.mean(axis=1).to_numpy())
+        rows.append((flip, mean, low, high, gains.mean().std()))
+    return pd.DataFrame(rows, columns=["flip", "difference", "low", "high", "spread"])
+
+
+def shuffled_null(
+    pool: Pool,
+    permutations: int = 20,
+    metric: str = IDENTIFICATION,
+    upto: int | None = None,
+    seed: int = 0,
+    **protocol: Any,
+) -> pd.DataFrame:
+    """Run LLM Selector with the pool's votes and with many shuffles of them, on the same pools.
+
+    Returns:
+        One row per run: ``votes`` (``Random``, ``real``, ``shuffle 1``, ...), ``value`` (mean of
+            the
+        metric over budgets and realizations), and ``difference``, ``low``, ``high``: the real votes
+        minus this run, 95 % paired over realizations.
+    """
+    shuffles = {f"shuffle {k}": shuffled_votes(pool, seed + k) for k in range(1, permutations + 1)}
+    scores = run_votes(pool, {"real": pool.need("votes"), **shuffles}, seed=seed, **protocol)
+    areas = area(scores, metric, upto)
+    rows = []
+    for name in areas:
+        low, mean, high = interval((areas["real"] - areas[name]).to_numpy())
+        rows.append((name, areas[name].mean(), mean, low, high))
+    return pd.DataFrame(rows, columns=["votes", "value", "difference", "low", "high"])
+
+
+def null_rank(table: pd.DataFrame, higher_is_better: bool = True) -> tuple[int, int]:
+    """Count the shuffles that match or beat the real votes, and all shuffles."""
+    value = table.set_index("votes")["value"] * (1 if higher_is_better else -1)
+    shuffles = value[value.index.str.startswith("shuffle")]
+    return int((shuffles >= value["real"] - 1e-12).sum()), len(shuffles)

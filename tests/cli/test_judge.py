@@ -1,0 +1,123 @@
+"""The judge command: a race by default, its certificate printed, everything resumable."""
+
+import json
+
+import pytest
+from helpers.commands import ANSWERS, ok, run
+from helpers.loopback import serve
+from helpers.servers import longer
+
+from llmsel._base.errors import InputError
+from llmsel.cli.options import read_pool
+from llmsel.judging.replay import read_log
+
+POOL = ("--pool", ANSWERS, "--baseline", "alpha")
+GRADE = """def longer(query, response):
+    return len(response)
+
+score = 3
+"""
+
+
+@pytest.fixture
+def grade(tmp_path):
+    path = tmp_path / "grade.py"
+    path.write_text(GRADE)
+    return path
+
+
+def test_an_llm_races_to_a_certificate_and_a_report(tmp_path):
+    log = tmp_path / "log.jsonl"
+    with serve(longer) as server:
+        judge = ("judge", log, *POOL, "--model", "m", "--base-url", server.url)
+        refused = run(*judge, input="n\n")
+        assert refused.exit_code == 1 and not log.exists() and not server.bodies
+        assert "judging every answer takes 8 calls" in refused.output
+        first = ok(*judge, "--calls", "1", "--yes")
+        assert len(server.bodies) == 2 and "the best is one of the 3 models left" in first
+        ends = ok(*judge, "--yes", "--price-in", "1", "--price-out", "2")
+        assert "'gamma' is the best of this pool (with probability at least 95%" in ends
+        assert "spent now" in ends and "both orders agree on 100%" in ends
+        asked = len(server.bodies)
+        again = json.loads(ok(*judge, "--yes", "--json"))
+        assert again["certified"] and again["winners"] == ["gamma"] and len(server.bodies) == asked
+        assert again["bias"]["agreement"] == 1 and again["spent"]["calls"] == 0
+    assert "'gamma' is the best" in ok("session", "status", log, *POOL)
+    assert json.loads(ok("session", "status", log, *POOL, "--json"))["certified"]
+    page = tmp_path / "report.html"
+    ok("report", log, *POOL, "-o", page)
+    assert "is the best of this pool" in page.read_text()
+
+
+def test_a_judge_that_follows_the_order_is_named_as_such(tmp_path):
+    with serve(lambda body, number: "A") as server:
+        judge = ("judge", tmp_path / "log.jsonl", *POOL, "--model", "m", "--base-url", server.url)
+        told = ok(*judge, "--yes", "--structured", "-p", "max_tokens=9", "-p", "note=x")
+        sent = server.bodies[0]
+    assert "the judge mostly follows the order" in told and "cannot be told apart" in told
+    assert sent["response_format"]["type"] == "json_schema"
+    assert sent["max_tokens"] == 9 and sent["note"] == "x"
+
+
+def test_a_program_judges_and_the_race_keeps_its_settings(tmp_path, grade):
+    log = tmp_path / "log.jsonl"
+    judge = ("judge", log, *POOL, "--program", f"{grade}:longer")
+    part = ok(*judge, "--delta", "0.2", "--seed", "3", "--calls", "1", "--workers", "1")
+    assert "1 calls on 1 of 2 queries" in part
+    held = read_log(log, read_pool(str(ANSWERS), "alpha"))
+    assert held.race["delta"] == 0.2 and held.race["seed"] == 3 and held.race["batch"] == 4
+    with pytest.raises(InputError, match=r"a race with delta 0\.2, not 0\.1"):
+        run(*judge, "--delta", "0.1", catch_exceptions=False)
+    with pytest.raises(InputError, match="holds a race; leave --queries out"):
+        run(*judge, "--queries", "1", catch_exceptions=False)
+    assert "with probability at least 95%" in ok(*judge)  # the settings are the log's
+    rough = ("judge", tmp_path / "rough.jsonl", *POOL, "--program", f"{grade}:longer")
+    assert "by a heuristic rule, without a certificate" in ok(*rough, "--heuristic")
+
+
+def test_what_cannot_be_is_told_before_anything_is_asked(tmp_path, grade):
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(b"")  # a stop before the header was written
+    ok("judge", log, *POOL, "--program", f"{grade}:longer", "--calls", "1")
+    llm = ("judge", log, *POOL, "--model", "m", "--base-url", "http://localhost:1/v1")
+    for other in (
+        ("--delta", "0.3"),
+        ("--delta", "0"),
+        ("--queries", "1"),
+        ("--alpha", "0.2"),
+        ("--heuristic",),
+    ):
+        result = run(*llm, *other, input="y\n")
+        assert isinstance(result.exception, InputError) and "holds a race" in str(result.exception)
+        assert "judging every answer" not in result.output
+
+
+def test_whole_queries_in_the_order_of_llm_selector(tmp_path, grade):
+    log = tmp_path / "log.jsonl"
+    judge = ("judge", log, *POOL, "--program", f"{grade}:longer", "--queries", "1")
+    assert "No certificate" in ok(*judge)
+    held = read_log(log, read_pool(str(ANSWERS), "alpha"))
+    assert held.race is None and len(held.session.history) == 1
+    assert "LLM Selector" in repr(held.session.strategy.name)
+    assert "exact" in ok(*judge)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "name one judge"),
+        (("--model", "m", "--program", "x.py:f"), "name one judge"),
+        (("--program", "nowhere.py:f"), "no program 'nowhere.py:f'"),
+        (("--program", "GRADE:absent"), "has no function 'absent'"),
+        (("--program", "GRADE:score"), "has no function 'score'"),
+        (("--program", "GRADE:longer", "--heuristic", "--alpha", "0.1"), "promises no error rate"),
+        (("--program", "GRADE:longer", "--delta", "2"), "must be a win-rate margin"),
+        (("--model", "m", "--orders", "three"), "--orders is one of both"),
+        (("--model", "m", "--price-in", "1"), "give both --price-in and --price-out"),
+        (("--model", "m", "-p", "odd"), "not of the form name=value"),
+    ],
+)
+def test_errors_are_one_sentence(tmp_path, grade, arguments, message):
+    arguments = [a.replace("GRADE", str(grade)) for a in arguments]
+    result = run("judge", tmp_path / "log.jsonl", *POOL, *arguments, "--yes")
+    assert isinstance(result.exception, InputError) and message in str(result.exception)

@@ -1,0 +1,105 @@
+"""The command line over sessions: from answers to a report, one command at a time."""
+
+import json
+
+import pytest
+from helpers.commands import ANSWERS, ok, run
+from helpers.loopback import serve
+from helpers.servers import echo, files
+
+from llmsel._base.errors import InputError
+
+
+def test_from_answers_to_a_report(tmp_path):
+    log, pool = tmp_path / "log.jsonl", ("--pool", ANSWERS, "--baseline", "alpha")
+    asked = json.loads(ok("session", "ask", log, *pool, "--json"))
+    assert asked["query"] in ("q1", "q2") and asked["responses"]["alpha"] in ("Red.", "4")
+    assert "--- gamma" in ok("session", "ask", log, *pool)
+    assert "still open: gamma" in ok("session", "tell", log, asked["query"], "beta=loss", *pool)
+    assert "open again" in ok("session", "undo", log, *pool)
+    ok("session", "tell", log, asked["query"], "beta=win", *pool)
+    undone = json.loads(ok("session", "undo", log, *pool, "--json"))
+    assert undone == {"query": asked["query"], "open": ["beta"]}
+    told = ok("session", "tell", log, asked["query"], "beta=loss", "gamma=win", *pool, "--json")
+    assert json.loads(told)["finished"]
+    status = json.loads(ok("session", "status", log, *pool, "--json"))
+    assert status["leaders"] == ["gamma"] and status["annotated"] == 1
+    assert "No certificate" in ok("session", "status", log, *pool)
+    assert "gamma leads" in ok("session", "replay", log, *pool)
+    page = tmp_path / "report.html"
+    assert str(page) in ok("report", log, *pool, "-o", page)
+    assert "gamma leads" in page.read_text()
+
+
+def test_a_person_may_stop_with_a_certificate(tmp_path):
+    log, pool = tmp_path / "log.jsonl", ("--pool", ANSWERS, "--baseline", "alpha")
+    asked = json.loads(ok("session", "ask", log, *pool, "--stop", "certified", "--json"))
+    ok("session", "tell", log, asked["query"], "beta=loss", "gamma=win", *pool)
+    status = json.loads(ok("session", "status", log, *pool, "--json"))
+    assert status["certificate"]["certified"] is False
+    assert "No certificate" in status["statement"]
+    other = "q1" if asked["query"] == "q2" else "q2"
+    ok("session", "tell", log, other, "beta=loss", "gamma=win", *pool)
+    held = json.loads(ok("session", "status", log, *pool, "--json"))["certificate"]
+    assert held["certified"] and "'gamma' is the best of this pool" in held["statement"]
+    assert "exact" in ok("session", "replay", log, *pool)
+
+
+def test_a_person_may_race(tmp_path):
+    log, pool = tmp_path / "log.jsonl", ("--pool", ANSWERS, "--baseline", "alpha")
+    ask = ("session", "ask", log, *pool)
+    first = json.loads(ok(*ask, "--race", "--delta", "0.05", "--json"))
+    assert "3 of 3 models can still be best" in first["reason"]
+    assert set(first["responses"]) == {"alpha", "beta", "gamma"}
+    ok("session", "tell", log, first["query"], "beta=loss", *pool)
+    left = json.loads(ok(*ask, "--json"))  # the log knows that it is a race
+    assert left["query"] == first["query"] and set(left["responses"]) == {"alpha", "gamma"}
+    for other, message in (
+        (("--delta", "0.2"), "a race with delta 0.05, not 0.2"),
+        (("--stop", "heuristic"), "holds a race with rule"),
+        (("--strategy", "Random"), "leave --strategy out"),
+    ):
+        with pytest.raises(InputError, match=message):
+            run(*ask, *other, catch_exceptions=False)
+    ok("session", "tell", log, first["query"], "gamma=draw", *pool)
+    second = json.loads(ok(*ask, "--race", "--stop", "certified", "--json"))
+    ok("session", "tell", log, second["query"], "beta=loss", "gamma=win", *pool)
+    with pytest.raises(InputError, match="the race is over: 'gamma' is the best of this pool"):
+        run(*ask, catch_exceptions=False)
+    assert "'gamma' is the best" in ok("session", "status", log, *pool)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("session", "tell", "LOG", "q1", "beta", *("--baseline", "alpha")), "not of the form"),
+        (
+            ("session", "tell", "LOG", "q1", "beta=wn", *("--baseline", "alpha")),
+            "did you mean 'win",
+        ),
+        (
+            ("session", "ask", "LOG", *("--baseline", "alpha", "--stop", "certain")),
+            "did you mean 'certified'",
+        ),
+        (("session", "ask", "LOG"), "name the baseline: --baseline alpha"),
+        (("report", "LOG", *("--baseline", "alpha")), "no log"),
+    ],
+)
+def test_errors_are_one_sentence(tmp_path, arguments, message):
+    arguments = [tmp_path / "log.jsonl" if a == "LOG" else a for a in arguments]
+    result = run(*arguments, "--pool", ANSWERS)
+    assert isinstance(result.exception, InputError) and message in str(result.exception)
+
+
+def test_generate_asks_before_it_starts(tmp_path):
+    with serve(echo) as server:
+        models, queries, output = files(tmp_path, server.url)
+        arguments = ("generate", models, queries, "-o", output)
+        result = run(*arguments, input="n\n")
+        assert result.exit_code == 1 and "10 calls to 2 models" in result.output
+        assert not server.bodies
+        assert "10 new answers" in ok(*arguments, "--yes")
+        assert "0 new answers" in ok(*arguments)  # nothing to ask, nothing to confirm
+        told = json.loads(ok(*arguments, "--json"))
+        assert told["answers"] == 10 and told["new"] == 0 and told["failed"] == {}
+        assert told["spent"]["calls"] == 0 and len(server.bodies) == 10

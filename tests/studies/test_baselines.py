@@ -1,0 +1,59 @@
+"""Other baselines on one board."""
+
+import numpy as np
+import pytest
+from helpers.pools import simulated
+
+import llmsel
+from llmsel._base.errors import InputError
+from llmsel.pool import MISSING, Pool
+from llmsel.studies import baselines
+
+PROTOCOL = {"realizations": 20, "pool_size": 16, "jobs": 1}
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return simulated(n=40, m=6, seed=11)
+
+
+def candidates(pool, array):
+    return np.delete(array, pool.baseline_index, axis=1)
+
+
+def test_exact_and_derived_baselines_on_smol():
+    loaded, judged = baselines.with_baseline("smol", "few-shot", votes=False)
+    assert judged and loaded.baseline == "few-shot"
+    pool = llmsel.load("smol", votes=False)
+    derived = baselines.rebased(pool, "few-shot", votes=False)
+    # a better outcome against the old baseline can only come from a better grade
+    assert ((derived.outcomes == 0) | (derived.outcomes == loaded.outcomes)).all()
+    assert baselines.rebased(pool, "few-shot").votes is not None
+    with pytest.raises(InputError, match="unknown baseline"):
+        baselines.rebased(pool, "few-short")
+
+
+def test_derived_cells_stay_unknown():
+    pool = Pool("ab", ["m", "n", "base"], "base", outcomes=[[1, MISSING, 0], [-1, 0, 0]])
+    derived = baselines.rebased(pool, "n")
+    assert derived.outcomes.tolist() == [[MISSING, 0, MISSING], [-1, 0, 0]]
+
+
+def test_all_pairs_of_smol_are_antisymmetric():
+    models, rates = baselines.all_pairs("smol")
+    assert np.allclose(rates + rates.T, 1) and len(models) == 13
+    table = baselines.star_winners(models, rates)
+    assert table["strength"].is_monotonic_increasing
+    assert table["winner"].isin(models).any()
+
+
+def test_condorcet_borda_and_star():
+    cycle = np.array([[0.5, 1, 0], [0, 0.5, 1], [1, 0, 0.5]])
+    assert baselines.condorcet(cycle) is None and baselines.borda(cycle).tolist() == [0, 1, 2]
+    clear = np.array([[0.5, 0.6, 0.6], [0.4, 0.5, 0.9], [0.4, 0.1, 0.5]])
+    assert baselines.condorcet(clear) == 0
+    assert baselines.borda(clear).tolist() == [1]  # wins by more, but loses to the Condorcet winner
+    table = baselines.star_winners(("a", "b", "c"), clear).set_index("baseline")
+    assert table["winner"].to_dict() == {"a": "a", "b": "a", "c": "b"}
+    assert table["is_condorcet"].to_dict() == {"a": True, "b": True, "c": False}
+    assert table["is_borda"].to_dict() == {"a": False, "b": False, "c": True}

@@ -1,0 +1,210 @@
+"""Methods at the same cost: budgets kept, nothing seen unpaid, anytime allocation."""
+
+import numpy as np
+import pytest
+from helpers.pools import hostile, simulated
+
+from llmsel._base.errors import InputError
+from llmsel.benchmarks.simulated import adversarial_pools
+from llmsel.elimination import Heuristic
+from llmsel.pool import MISSING, draw_orders
+from llmsel.studies.by_call import compete, complete
+from llmsel.studies.methods.anytime import Anytime, _PairCapitals
+from llmsel.studies.methods.desk import Desk
+from llmsel.studies.methods.ladder import Ladder
+from llmsel.studies.methods.peers import (
+    LUCB,
+    UCBE,
+    SequentialHalving,
+    SuccessiveRejects,
+    Uniform,
+    phases,
+)
+from llmsel.studies.methods.racing import Racing
+from llmsel.studies.scores import IDENTIFICATION, score
+
+METHODS = [
+    Uniform(),
+    SuccessiveRejects(),
+    SequentialHalving(),
+    UCBE(),
+    UCBE(0.1, shared=False),
+    LUCB(),
+    Anytime(),
+    Anytime(alpha=None, batch=8),
+    Racing(),
+    Racing(Heuristic(), batch=4),
+]
+
+
+class Counting(Desk):
+    """Counts every cell that leaves the desk."""
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.handed = np.zeros((self.realizations, self.pool_size, self.n_models), dtype=int)
+
+    def rows(self, who, first, count, models):
+        self.handed[who, first : first + count] += models[:, None]
+        return super().rows(who, first, count, models)
+
+    def cells(self, who, places, models):
+        np.add.at(self.handed, (who, places, models), 1)
+        return super().cells(who, places, models)
+
+
+def desk_of(pool, realizations=6, grid=(), outcomes=None):
+    orders = draw_orders(pool.n_queries, pool.n_queries, realizations, 0)
+    seeds = np.random.SeedSequence(7).spawn(realizations)
+    outcomes = pool.outcomes if outcomes is None else outcomes
+    return Counting(outcomes, orders, pool.baseline_index, np.array(grid, dtype=int), seeds)
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_every_cell_is_paid_once_and_the_budget_kept(method):
+    for name, pool in hostile():
+        everyone = pool.n_queries * len(pool.candidates)
+        for budget in (0, everyone // 5, everyone) if not method.anytime else (everyone,):
+            desk = desk_of(pool)
+            method.play(desk, budget)
+            handed = desk.handed[:, :, desk.paid]
+            assert handed.max(initial=0) <= 1, name
+            assert (handed.sum(axis=(1, 2)) == desk.calls).all(), name
+            assert (desk.calls <= budget).all() and desk.winners.any(axis=1).all(), name
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_cells_not_paid_for_change_nothing(method):
+    pool = simulated(n=30, m=6, spread=1.5, seed=3)
+    first = desk_of(pool, 1)
+    method.play(first, 60)
+    order = draw_orders(30, 30, 1, 0)[0]
+    changed = pool.outcomes.copy()
+    unseen = np.zeros(changed.shape, dtype=bool)
+    unseen[order] = first.handed[0] == 0
+    unseen[:, pool.baseline_index] = False
+    changed[unseen] = -changed[unseen]
+    again = desk_of(pool, 1, outcomes=changed)
+    method.play(again, 60)
+    assert (again.handed == first.handed).all() and (again.winners == first.winners).all()
+
+
+@pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
+def test_exact_on_an_easy_pool_and_the_same_in_any_block(method, monkeypatch):
+    pool = simulated(n=40, m=5, spread=3.0, seed=5)
+    one = compete(pool, [method], 8, 40, 1, (0.3, 1.0), jobs=1)
+    assert one.credit(method.name)[:, -1].mean() > 0.9
+    monkeypatch.setattr(type(method), "block", 3)
+    two = compete(pool, [method], 8, 40, 1, (0.3, 1.0), jobs=1)
+    assert (one.leaders[method.name] == two.leaders[method.name]).all()
+
+
+def test_with_all_cells_everyone_names_the_best():
+    pool = simulated(n=30, m=6, seed=9)
+    methods = [m for m in METHODS[:5]]
+    result = compete(pool, methods, 20, 25, 2, (1.0,), jobs=1)
+    for method in methods:
+        if method.name != "sequential halving":  # drops half of them after a round
+            assert (result.credit(method.name) == 1).all(), method.name
+
+
+def test_uniform_in_a_random_order_is_the_strategy_random():
+    from llmsel.studies.by_query import run
+
+    pool = simulated(n=20, m=4, seed=1)
+    steps = np.arange(1, 13) / 12
+    asked = run(pool, ["Random"], 50, 12, seed=3, jobs=1)
+    ours = compete(pool, [Uniform()], 50, 12, 3, steps, jobs=1).credit("uniform")
+    assert np.allclose(ours, score(asked)["Random"][IDENTIFICATION])
+    given = Uniform(asked.chosen["Random"][:, :6], name="given")
+    half = compete(pool, [given], 50, 12, 3, steps, jobs=1).credit("given")
+    assert np.allclose(half[:, :6], ours[:, :6])
+    assert np.allclose(half[:, 6:], ours[:, [5]])
+
+
+def test_phases_by_hand():
+    assert phases(3, 100, 12).tolist() == [3, 4]  # 3 x 3 + 1 x 2 = 11; c = 10: 3 x 3 + 2 x 2 = 13
+    assert phases(4, 5, 20).tolist() == [5, 5, 5]
+    assert phases(1, 5, 20).tolist() == []
+
+
+def test_ladder_keeps_pairs_on_common_queries():
+    pool = dict(hostile())["missing outcomes"]
+    desk = desk_of(pool, 2)
+    ladder, rng = Ladder(desk), np.random.default_rng(0)
+    for _ in range(60):
+        models = np.array([rng.choice(np.flatnonzero(p < 24)) for p in ladder.places])
+        ladder.climb(np.arange(2), models)
+    order = draw_orders(24, 24, 2, 0)[1]
+    r = np.where(pool.outcomes == MISSING, np.nan, pool.outcomes / 2)[order]
+    r[np.arange(24)[:, None] >= ladder.places[1]] = np.nan
+    gap = r[:, :, None] - r[:, None, :]
+    apart = ~np.eye(6, dtype=bool)
+    assert np.allclose(ladder.pair_count[1][apart], (~np.isnan(gap)).sum(axis=0)[apart])
+    assert np.allclose(ladder.pair_sum[1], np.nansum(gap, axis=0))
+    assert np.allclose(ladder.pair_square[1], np.nansum(gap**2, axis=0))
+    assert np.allclose(ladder.mean[1], np.nanmean(r, axis=0))
+
+
+def test_certified_allocation_loses_the_best_at_most_as_often_as_promised():
+    for name, pool in adversarial_pools(80, 6).items():
+        table = compete(pool, [Anytime(alpha=0.1, batch=2)], 100, 80, jobs=1).summary().iloc[0]
+        assert table["certified"] == 100
+        assert table["wrong"] <= 10 + 2 * np.sqrt(9), name
+
+
+def literal_pair(ours, theirs, half, size):
+    """Capital against "theirs is a best model" after each common query; missing as the worst."""
+    capital, s, squares, found = 1.0, 0.0, 0.0, []
+    for t, (a, b) in enumerate(zip(ours, theirs, strict=True), start=1):
+        rem = size - t + 1
+        m, d = -s / rem, s / (t + 4)
+        v = max(0.01, (squares + 1.25) / (t + 4) - d * d)
+        e = max(d, 0) * size / rem
+        part = min(e / (v + e * e), 0.9 / max(half + m, 1e-9))
+        x = (-0.5 if a == MISSING else a / 2) - (0.5 if b == MISSING else b / 2)
+        capital *= 1 + part * (x - m)
+        s += x
+        squares += 0 if MISSING in (a, b) else x * x
+        found.append(capital)
+    return found
+
+
+def test_pair_capitals_do_not_depend_on_who_is_judged_when():
+    pool = dict(hostile())["missing outcomes"]
+    order = draw_orders(24, 24, 1, 0)[0]
+    rows, base = pool.outcomes[order].tolist(), pool.baseline_index
+    for seed in range(5):
+        ladder = Ladder(desk_of(pool, 1))
+        capitals, rng = _PairCapitals(ladder), np.random.default_rng(seed)
+        for _ in range(90):
+            models = rng.choice(np.flatnonzero(ladder.places[0] < 24), 1)
+            capitals.stake(np.array([0]), models)
+            ladder.climb(np.array([0]), models)
+            capitals.settle(np.array([0]), models)
+        largest = np.ones(6)
+        for ours in range(6):
+            for theirs in set(range(6)) - {ours}:
+                common = min(ladder.places[0, [ours, theirs]])
+                half = 0.5 if base in (ours, theirs) else 1.0
+                path = literal_pair(
+                    [r[ours] for r in rows[:common]], [r[theirs] for r in rows[:common]], half, 24
+                )
+                assert np.isclose(capitals._capital[0, ours, theirs], path[-1])
+                largest[theirs] = max(largest[theirs], *path)
+        assert np.allclose(capitals.largest[0], largest)
+
+
+def test_errors():
+    pool = dict(hostile())["missing outcomes"]
+    assert compete(complete(pool), [Anytime()], 2, 3, jobs=1).runs()["certified"].all()
+    with pytest.raises(InputError, match="must be above 0"):
+        UCBE(0)
+    with pytest.raises(InputError, match="LUCB: alpha=2"):
+        LUCB(2)
+    with pytest.raises(InputError, match="anytime: alpha=0"):
+        Anytime(alpha=0)
+    with pytest.raises(InputError, match="batch=0 at least 1"):
+        Anytime(batch=0)
+    with pytest.raises(InputError, match="no certificate for an order of your own"):
+        Anytime(orders=draw_orders(24, 24, 2, 0))

@@ -1,0 +1,49 @@
+"""Paired comparisons."""
+
+import math
+
+import numpy as np
+import pytest
+from helpers.pools import simulated
+
+import llmsel
+from llmsel._base.errors import InputError
+from llmsel.studies import paired, votes
+from llmsel.studies import scores as metrics
+from llmsel.studies import votes as voters
+
+PROTOCOL = {"realizations": 20, "pool_size": 16, "jobs": 1}
+
+
+@pytest.fixture(scope="module")
+def pool():
+    return simulated(n=40, m=6, seed=11)
+
+
+def candidates(pool, array):
+    return np.delete(array, pool.baseline_index, axis=1)
+
+
+def test_runs_share_their_pools_and_compare_pairwise(pool):
+    perfect = voters.perfect_votes(pool)
+    scores = votes.run_votes(pool, {"own": pool.votes, "truth": perfect}, **PROTOCOL)
+    assert list(scores) == ["Random", "own", "truth"]
+    direct = metrics.score(llmsel.run(pool, ["Random", "LLM Selector"], **PROTOCOL))
+    for ours, name in (("Random", "Random"), ("own", "LLM Selector")):
+        assert (scores[ours]["gap"] == direct[name]["gap"]).all()
+    table = paired.compare(scores, upto=5).set_index("strategy")
+    assert list(table.index) == ["own", "truth"]
+    areas = paired.area(scores, upto=5)
+    gap = areas["own"] - areas["Random"]
+    assert table["difference"]["own"] == pytest.approx(gap.mean())
+    error = 1.96 * gap.std() / math.sqrt(20)
+    assert table["high"]["own"] == pytest.approx(gap.mean() + error)
+    with pytest.raises(InputError, match="unknown strategy"):
+        paired.compare(scores, against="Randon")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "words"), [(0.1, 0.2, "up"), (-0.2, -0.1, "down"), (-0.1, 0.1, "unclear")]
+)
+def test_words_follow_the_interval(low, high, words):
+    assert paired.verdict(low, high, "up", "down", "unclear") == words
