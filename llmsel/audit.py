@@ -68,7 +68,7 @@ import numpy as np
 
 from llmsel._base.bets import LEVELS, RATES, best_opponents, bet_table, weigh_opponents
 from llmsel._base.predictor import LossPredictor
-from llmsel.errors import InputError
+from llmsel._base.errors import InputError
 from llmsel.pool import MISSING
 
 PLAIN, PRUNE, CHAMPION, CHALLENGE, OVER = "plain", "prune", "champion", "challenge", "over"
@@ -373,7 +373,8 @@ class AuditRace:
     def _open_duels(self) -> None:
         """Take in the strongest challengers that have open queries."""
         waiting = self.live & (self.judged < self.pool_size)
-        strength = np.where(waiting, self.predictor.strength, np.inf)
+        # rounded, so that models that did alike are told apart by rank and not by rounding
+        strength = np.where(waiting, self.predictor.strength.round(9), np.inf)
         for j in np.lexsort((self._rank, strength)):
             if len(self._duels) >= self.rule.width or not waiting[j]:
                 return

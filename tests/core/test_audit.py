@@ -9,7 +9,7 @@ from reference import audit_literal
 
 from llmsel._base.bets import LEVELS, RATES, bet_table
 from llmsel.audit import OVER, Audit, AuditRace, best_bet
-from llmsel.errors import InputError
+from llmsel._base.errors import InputError
 from llmsel.pool import MISSING
 
 SIZE, MODELS, BASELINE = 5, 3, 2  # of the pools that are enumerated

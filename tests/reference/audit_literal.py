@@ -153,7 +153,9 @@ def audit(table, baseline, *, alpha=0.05, delta=0.0, seed=0, width=1, switch="pr
     def bets(t):
         """Opponents and stakes of each model, before the shared query t (1, 2, ...)."""
         rem, out = size - t + 1, {}
-        ranked = sorted((j for j in racing if rate(j) > -math.inf), key=lambda j: (-rate(j), rank[j]))
+        ranked = sorted(
+            (j for j in racing if rate(j) > -math.inf), key=lambda j: (-rate(j), rank[j])
+        )
         for j in everyone:
             group = [a for a in ranked[:4] if a != j][:3] or [j]
             group = (group + [group[0]] * 3)[:3]
@@ -272,7 +274,7 @@ def audit(table, baseline, *, alpha=0.05, delta=0.0, seed=0, width=1, switch="pr
                 logistic.fit()
                 state["fitted"] = len(logistic.cells)
             waiting = [j for j in live if len(seen_of[j]) < size and j not in duels]
-            waiting.sort(key=lambda j: (logistic.strength[j], rank[j]))
+            waiting.sort(key=lambda j: (round(logistic.strength[j], 9), rank[j]))
             for j in waiting[: width - len(duels)]:
                 duels[j] = [i for i in range(size) if i not in seen_of[j]]
         plan = []
