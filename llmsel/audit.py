@@ -66,9 +66,10 @@ from typing import Any
 
 import numpy as np
 
-from llmsel._base.bets import LEVELS, RATES, best_opponents, bet_table, weigh_opponents
-from llmsel._base.predictor import LossPredictor
+from llmsel._base.bets import best_bet
 from llmsel._base.errors import InputError
+from llmsel._base.predictor import LossPredictor
+from llmsel._base.shared_bets import SharedBets
 from llmsel.pool import MISSING
 
 PLAIN, PRUNE, CHAMPION, CHALLENGE, OVER = "plain", "prune", "champion", "challenge", "over"
@@ -77,6 +78,7 @@ UNSEEN = 127  # in a table of outcomes: not judged yet
 SWITCH = ("predicted", "early", "never")
 FIRST_SHARED = 2  # shared queries before the audit may start
 LARGEST_PART = 0.8  # of its open queries that a model is predicted to need at most
+PAIR_SHARE = 0.3  # see Audit.few
 REFIT = 1.05  # the predictor is fitted again when the judged cells have grown by this factor
 
 Cell = tuple[int, int]
@@ -96,6 +98,8 @@ class Audit:
         width: cells planned at once, for parallel judges; part of the race, see the module.
         prune: (factor, share) pairs: after the switch at query t, the best ``share`` of the live
             models race on until query ``factor t``, to find the champion.
+        few: with a margin delta and at most so many models, PAIR_SHARE of alpha goes to bets on
+            pairs in the plain race; with more they would cost more than they bring.
 
     Raises:
         InputError: a parameter out of range.
@@ -104,9 +108,10 @@ class Audit:
     alpha: float = 0.05
     switch: str = "predicted"
     gain: float = 0.8
-    start: float = 1.0
+    start: float = 0.5
     width: int = 1
     prune: tuple[tuple[float, float], ...] = ((2.5, 1 / 3), (6.0, 0.1))
+    few: int = 20
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -215,7 +220,6 @@ class AuditRace:
         self.phase, self.champion, self.stop = PLAIN, -1, ""
         self.live = np.ones(n_models, dtype=bool)
         self.racing = self.live.copy()
-        self.capital = np.zeros(n_models)
         self.outcomes = np.full((pool_size, n_models), UNSEEN, dtype=np.int8)
         self.outcomes[:, baseline] = 0
         self.half = np.where(np.arange(n_models) == baseline, 0.0, 0.5)
@@ -224,10 +228,17 @@ class AuditRace:
         self.calls, self.seen, self.switched = 0, 0, 0
         self.dropped = np.zeros(n_models, dtype=int)
         self.predictor = LossPredictor(pool_size, n_models, features=features)
-        self._products = np.zeros((n_models, n_models))
-        self._growth = np.zeros(n_models)
         self._fitted = 0
         self._rank = np.random.default_rng([seed, 0]).permutation(n_models)
+        few = delta > 0 and n_models <= rule.few
+        self._bets = SharedBets(
+            self.half,
+            pool_size=pool_size,
+            rank=self._rank,
+            delta=delta,
+            pair_share=PAIR_SHARE if few else 0.0,
+        )
+        self.capital = self._bets.capital
         self._seed = seed
         self._streams: dict[int, tuple[np.random.Generator, list[float]]] = {}
         self._duels: dict[int, Duel] = {}
@@ -326,8 +337,20 @@ class AuditRace:
         elif (self.judged[self.live] == self.pool_size).all():
             rate = self.rate
             self.stop = TIED if (rate == rate.max()).sum() > 1 else EXHAUSTED
+        elif self.phase in (PLAIN, PRUNE) and self._within():
+            self.stop = WITHIN
+            self.live &= np.arange(len(self.live)) == self._leader()
         if self.stop:
             self.phase = OVER
+
+    def _within(self) -> bool:
+        """Tell whether the leader is shown to be within delta of every live model."""
+        if self._bets.pairs is None or not self.seen:
+            return False
+        l, ahead = self._leader(), (self.pool_size - self.judged) * self.half  # noqa: E741
+        won = self._bets.against(l) >= -math.log(self.rule.alpha)
+        surely = self.low[l] - self.high + self.delta * self.pool_size >= ahead[l] + ahead
+        return bool((won | surely | ~self.live | (np.arange(len(won)) == l)).all())
 
     def _plan_shared(self) -> None:
         """Plan the next shared queries for all that race."""
@@ -335,6 +358,7 @@ class AuditRace:
             self.phase, self.switched = PRUNE, self.seen
         if self.phase == PRUNE and not self._prune():
             self.phase, self.champion = CHAMPION, self._leader()
+            self.capital = self._bets.against(self.champion)
             return
         paid = [int(j) for j in np.flatnonzero(self.racing) if j != self.baseline]
         count = min(max(1, self.rule.width // max(1, len(paid))), self.pool_size - self.seen)
@@ -511,38 +535,15 @@ class AuditRace:
         for place, j in self._told:
             cells.setdefault(place, []).append((place, j))
         for row in cells.values():
-            opponents, stake = self._stake()
+            rate = np.where(self.racing, self.rate, -np.inf)
+            self._bets.stake(self.low, self.high, rate, self.seen)
             for cell in row:
                 self._learn(cell)
-            self._settle_row(self.outcomes[self.seen], opponents, stake)
+            outcome = self.outcomes[self.seen]
+            missing = self.racing & (outcome == MISSING)
+            r = np.where(self.racing & ~missing, outcome, 0) * 0.5
+            self._bets.settle(r - 0.5 * missing, r + 0.5 * missing, self.racing)
             self.seen += 1
-
-    def _stake(self) -> tuple[np.ndarray, np.ndarray]:
-        """Place the bets on the next shared query: opponents (M, 3) and stakes (M, 3)."""
-        rate = np.where(self.racing, self.rate, -np.inf)
-        a = best_opponents(rate, self._rank)
-        own, products = np.arange(len(a))[:, None], self._products
-        power = products[a[:, :, None], a[:, None, :]] + products[own, own][:, :, None]
-        cross = products[a, own]
-        power = power - cross[:, :, None] - cross[:, None, :]
-        gap = self.low[a] - self.high[:, None]
-        loss = self.half[a] + self.half[:, None]
-        stake, self._growth = weigh_opponents(
-            gap, power, loss, seen=self.seen, pool_size=self.pool_size
-        )
-        self._allowed = -gap / (self.pool_size - self.seen)
-        return a, stake
-
-    def _settle_row(self, row: np.ndarray, a: np.ndarray, stake: np.ndarray) -> None:
-        """Multiply the capitals of all that race by the factors of one query."""
-        at = np.flatnonzero(self.racing)
-        r = np.where((row == MISSING) | (row == UNSEEN), 0, row) * 0.5
-        low, high = np.where(row == MISSING, -0.5, r), np.where(row == MISSING, 0.5, r)
-        x = low[a[at]] - high[at, None]
-        factor = 1 + (stake[at] * (x - self._allowed[at])).sum(axis=1)
-        self.capital[at] += np.log(np.maximum(factor, 1e-300))
-        r = np.where(self.racing, r, 0.0)
-        self._products += r[:, None] * r
 
     def _switch_now(self) -> bool:
         """Decide whether the audit starts now."""
@@ -561,15 +562,18 @@ class AuditRace:
         leader, rem = self._leader(), self.pool_size - self.seen
         others = self.live & (np.arange(len(self.live)) != leader)
         paid = others & (np.arange(len(self.live)) != self.baseline)
-        need = -math.log(self.rule.alpha) - self.capital
+        limit = -math.log(self.rule.alpha)
+        need = limit - self._bets.against(leader)
         known = self.judged - self.unknown
         loss = (known / 2 - self.total + 1) / (known + 2)
         gap = _divergence(loss, max(loss[leader] - self.delta, 0.01))
         gap = np.where(loss > loss[leader] - self.delta, gap, 0.0)
         most = LARGEST_PART * rem
-        with np.errstate(divide="ignore"):
-            plain = np.minimum(need / np.maximum(self._growth, 1e-12), most)
-            audit = np.minimum(need / np.maximum(gap, 1e-12), most)
+        plain = np.minimum((limit - self.capital) / np.maximum(self._bets.growth, 1e-12), most)
+        if self._bets.pairs is not None:
+            pair = limit - self._bets.pairs[leader]
+            plain = np.minimum(plain, pair / np.maximum(self._bets.pair_growth[leader], 1e-12))
+        audit = np.minimum(need / np.maximum(gap, 1e-12), most)
         first = 0.0 if leader == self.baseline else float(rem)
         longest = plain[others].max() if leader != self.baseline else 0.0
         return float(plain[paid].sum() + longest), first + float(audit[paid].sum())
@@ -595,27 +599,6 @@ class AuditRace:
             "calls": self.calls,
             "stop": self.stop,
         }
-
-
-def best_bet(p: np.ndarray, slack: float, draws: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights of the draw and the pads of the bet on it.
-
-    Args:
-        p: float64 (rem,): predicted loss fractions.
-        slack: D.
-        draws: share of draws over p (1 - p).
-
-    Returns:
-        float64 (rem,) each: draw with chances proportional to the first; without a bet (no
-        growth is predicted) equal weights and pads that are nan.
-    """
-    table = bet_table(draws)
-    level = (p * LEVELS).astype(np.intp)
-    counts = np.bincount(level, minlength=LEVELS)
-    reached = int(np.count_nonzero(counts @ table.gain > RATES * slack))
-    if not reached:
-        return np.ones(len(p)), np.full(len(p), np.nan)
-    return table.weight[level, reached - 1], table.pad[level, reached - 1]
 
 
 def _without(values: np.ndarray, at: int) -> np.ndarray:

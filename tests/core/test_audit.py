@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from reference import audit_literal
 
-from llmsel._base.bets import LEVELS, RATES, bet_table
-from llmsel.audit import OVER, Audit, AuditRace, best_bet
+from llmsel._base.bets import LEVELS, RATES, best_bet, bet_table
 from llmsel._base.errors import InputError
+from llmsel.audit import OVER, Audit, AuditRace
 from llmsel.pool import MISSING
 
 SIZE, MODELS, BASELINE = 5, 3, 2  # of the pools that are enumerated
@@ -97,7 +97,7 @@ def judged_rate(table):
 RULES = [
     Audit(alpha=LONGEST, switch="early", prune=()),
     Audit(alpha=LONGEST, switch="early", prune=(), width=4),
-    Audit(alpha=LONGEST, switch="early"),
+    Audit(alpha=LONGEST, switch="early", few=2),
     Audit(alpha=LONGEST),
 ]
 
@@ -370,16 +370,16 @@ def planned(race, table):
 
 
 @pytest.mark.parametrize("width", [1, 5])
-@pytest.mark.parametrize("delta", [0.0, 0.05])
+@pytest.mark.parametrize(("delta", "few"), [(0.0, 20), (0.05, 20), (0.05, 2)])
 @pytest.mark.parametrize("switch", ["predicted", "early", "never"])
-def test_the_literal_version_chooses_the_same_cells(switch, delta, width):
+def test_the_literal_version_chooses_the_same_cells(switch, delta, few, width):
     for seed in range(3):
         table = pool(20 + seed, queries=60, models=12, missing=0.02 * seed)
-        rule = Audit(switch=switch, width=width)
+        rule = Audit(switch=switch, width=width, few=few)
         race = race_on(table, rule, seed=seed, delta=delta)
         rounds = planned(race, table)
         expected = audit_literal.audit(
-            table.tolist(), 11, switch=switch, width=width, delta=delta, seed=seed
+            table.tolist(), 11, switch=switch, width=width, delta=delta, seed=seed, few=few
         )
         assert rounds == expected[0]
         assert race.capital == pytest.approx(expected[1], abs=1e-6)

@@ -98,14 +98,17 @@ def audit(table, baseline, *, alpha=0.05, delta=0.0, seed=0, width=1, switch="pr
 
     Returns the rounds of cells in planned order, log capitals, live models, winners, stop.
     """
-    gain, start = more.get("gain", 0.8), more.get("start", 1.0)
+    gain, start = more.get("gain", 0.8), more.get("start", 0.5)
     prune = more.get("prune", ((2.5, 1 / 3), (6.0, 0.1)))
     size, models = len(table), len(table[0])
+    share = 0.3 if delta > 0 and models <= more.get("few", 20) else 0.0
     everyone, half = range(models), [0.0 if j == baseline else 0.5 for j in range(models)]
     rank = np.random.default_rng([seed, 0]).permutation(models).tolist()
     streams = {j: np.random.default_rng([seed, 1, j]) for j in everyone}
     logistic = Logistic(size, models)
-    capital, live, racing = [0.0] * models, set(everyone), set(everyone)
+    capital, live, racing = [math.log(1 - share)] * models, set(everyone), set(everyone)
+    pair = {(l, j): share / (models - 1) * (l != j) for l in everyone for j in everyone}  # noqa: E741
+    pair_growth = {}
     seen_of = [set(range(size)) if j == baseline else set() for j in everyone]
     low, high, total, known = ([0.0] * models for _ in range(4))
     known[baseline] = size
@@ -181,11 +184,42 @@ def audit(table, baseline, *, alpha=0.05, delta=0.0, seed=0, width=1, switch="pr
             growth[j] = best[0]
         return out
 
+    def pair_bets(t):
+        """Stake and allowed mean of each pair (l, j): j is better than l by more than delta."""
+        rem, out = size - t + 1, {}
+        for l in everyone:  # noqa: E741
+            for j in everyone if share else ():
+                s = low[l] - high[j]
+                square = sum((r[l] - r[j]) ** 2 for r in past)
+                d, m = s / (t + 4), (-delta * size - s) / rem
+                variance = max(0.01, (square + 1.25) / (t + 4) - d * d)
+                e = max(d + delta, 0.0) * size / rem
+                stake = min(e / (variance + e * e), 0.9 / max(half[l] + half[j] + m, 1e-9))
+                out[l, j] = (stake, m)
+                pair_growth[l, j] = stake * e - stake * stake * (variance + e * e) / 2
+        return out
+
+    def against(l):  # noqa: E741
+        """Log capitals against "better than l by more than delta"."""
+        if not share:
+            return list(capital)
+        return [math.log(math.exp(capital[j]) + pair[l, j]) for j in everyone]
+
+    def within():
+        if not share or not past:
+            return False
+        l = leader(racing)  # noqa: E741
+        won = against(l)
+        return all(
+            won[j] >= limit or low[l] - high[j] + delta * size >= left(l) + left(j)
+            for j in live - {l}
+        )
+
     def shared(places):
         paid = sorted(racing - {baseline})
         rounds.append([(place, j) for place in places for j in paid])
         for place in places:
-            placed = bets(place + 1)
+            placed, pairs_placed = bets(place + 1), pair_bets(place + 1)
             for j in paid:
                 learn(place, j)
             row = table[place]
@@ -197,6 +231,10 @@ def audit(table, baseline, *, alpha=0.05, delta=0.0, seed=0, width=1, switch="pr
                     won = 0.5 if row[j] == MISSING else row[j] / 2
                     factor += stake * (lost - won - m)
                 capital[j] += math.log(factor)
+                for l in racing if share else ():  # noqa: E741
+                    stake, m = pairs_placed[l, j]
+                    lost = -0.5 if row[l] == MISSING else row[l] / 2
+                    pair[l, j] *= 1 + stake * (lost - won - m)
             past.append(
                 [row[a] / 2 if a in racing and row[a] != MISSING else 0.0 for a in everyone]
             )
@@ -210,13 +248,16 @@ def audit(table, baseline, *, alpha=0.05, delta=0.0, seed=0, width=1, switch="pr
         for j in everyone:
             loss[j] = (known[j] / 2 - total[j] + 1) / (known[j] + 2)
         mark = max(loss[first] - delta, 0.01)
-        plain, audited = {}, {}
+        plain, audited, won = {}, {}, against(first)
         for j in live - {first}:
             p, need = loss[j], limit - capital[j]
             kl = p * math.log(p / mark) + (1 - p) * math.log((1 - p) / (1 - mark))
             kl = kl if p > loss[first] - delta else 0.0
             plain[j] = min(need / max(growth[j], 1e-12), 0.8 * rem)
-            audited[j] = min(need / max(kl, 1e-12), 0.8 * rem)
+            if share:
+                short = limit - math.log(pair[first, j])
+                plain[j] = min(plain[j], short / max(pair_growth[first, j], 1e-12))
+            audited[j] = min((limit - won[j]) / max(kl, 1e-12), 0.8 * rem)
         paid = [j for j in plain if j != baseline]
         cost = sum(plain[j] for j in paid) + (max(plain.values()) if first != baseline else 0)
         other = (rem if first != baseline else 0) + sum(audited[j] for j in paid)
@@ -235,15 +276,18 @@ def audit(table, baseline, *, alpha=0.05, delta=0.0, seed=0, width=1, switch="pr
     while True:
         if decided():
             return end()
+        if within():
+            live = {leader(racing)}
+            return end(leader(racing))
         if switched is None and switch_now(t):
             switched = t
         if switched is not None:
-            share = next((s for f, s in prune if t < min(f * switched, size)), None)
-            if share is not None:
-                count = math.ceil(share * len(live))
+            part = next((s for f, s in prune if t < min(f * switched, size)), None)
+            if part is not None:
+                count = math.ceil(part * len(live))
                 for j in sorted(racing, key=lambda j: (-rate(j), rank[j]))[count:]:
                     racing.discard(j)
-            if share is None or len(racing) == 1:
+            if part is None or len(racing) == 1:
                 break
         paid = len(racing - {baseline})
         places = range(t, min(t + max(1, width // max(1, paid)), size))
@@ -253,6 +297,7 @@ def audit(table, baseline, *, alpha=0.05, delta=0.0, seed=0, width=1, switch="pr
 
     # the champion in full
     champion = leader(racing)
+    capital = against(champion)
     rest = [i for i in range(size) if i not in seen_of[champion]]
     if rest:
         rounds.append([(i, champion) for i in rest])
