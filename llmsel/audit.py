@@ -2,7 +2,7 @@ r"""The audit race: judge one champion in full, then test each challenger alone 
 
 After a plain race over shared queries one model, the *champion* c, is judged on every query, so
 that its sum S_c is a known number. Each *challenger* j is then tested alone, on queries drawn
-with chosen probabilities, until its claim to beat the champion is refuted. It is the idea of a
+with chosen probabilities, until its claim to beat the champion is refuted: the idea of a
 risk-limiting audit of an election. Outcomes count as ``r`` = +1/2, 0, -1/2 for win, draw, loss
 (the baseline always 0 and free); all probability is over the race's own draws of queries.
 
@@ -12,76 +12,78 @@ judged yet, rem = |R| and seen the sum of its judged r::
 
     tau = S_c + delta P - seen      what R must still bring if the claim is true
     D   = rem / 2 - tau             slack: what j may still lose; D < 0 drops j for certain
-    i ~ q on R, any q > 0, any pads c_i >= 0, both fixed before the outcome
+    i ~ q on R, any q > 0, any pads c_i >= 0, all fixed before the outcome
     K_j <- K_j (1/2 + c_i - r_ij) / (q_i (D + sum_R c))
     K_j >= 1 / alpha drops j
 
-Proof. r <= 1/2, so the factor is never negative. Given the past its mean is
+**One draw.** r <= 1/2, so the factor is never negative. Given the past its mean is
 ``(rem / 2 + sum_R c - sum_R r_j) / (D + sum_R c)``. The claim says ``sum_R r_j >= tau``, so the
-numerator is at most ``rem / 2 - tau + sum_R c = D + sum_R c`` and the mean at most 1: K_j is a
-non-negative supermartingale while the claim is true, whatever the predictions that made c and q.
-(If D + sum_R c = 0 there is no bet.) It goes on from the capital of the plain race, where
-`llmsel.elimination.Certified` proves the same of the claim "j is a best model". Let b be a best
-model, and call c *bad* if ``S_b >= S_c + delta P`` fails to be excluded, that is, if b's claim
-against c is true: a fixed set of models. A race errs only if it ends with a bad champion and b
-dropped. A champion is replaced only by a model whose known sum is larger, so if the last champion
-is bad (more than delta worse than b), all before it were bad too: every audit bet against b was
-a bet on a true claim, no certain drop can have hit b (D >= 0 under a true claim), and K_b is one
-supermartingale that starts at 1. By Ville's inequality it ever reaches 1 / alpha with probability
-at most alpha. There is no correction for the number of rivals or champions, nor for delta, and no
-fixed time of stopping.
+numerator is at most ``rem / 2 - tau + sum_R c = D + sum_R c`` and the mean at most 1, whatever the
+predictions that made c and q. (Without a bet, or if D + sum_R c = 0, the factor is 1.)
 
-Plain bets. Before a shared query, in uniformly random order, j bets on its best opponents a, with
-stakes w_a >= 0: ``K_j <- K_j (1 + sum_a w_a (r_a - r_j - m_a))``, ``m_a = -(S_a - S_j) / rem``, which
-has mean at most 1 if j is a best model, since then ``sum_R (r_a - r_j) <= -(S_a - S_j)`` for every
-a; ``sum_a w_a (largest loss + m_a) <= 0.9`` keeps it positive. Models that stop racing (pruned)
-keep their capital as it is, a factor of 1.
+**The plain race.** Before a shared query, in uniformly random order, j bets on its best opponents
+a, with stakes w_a >= 0: ``K_j <- K_j (1 + sum_a w_a (r_a - r_j - m_a))``, ``m_a = -(S_a - S_j) / rem``.
+If j is a best model, ``sum_R (r_a - r_j) <= -(S_a - S_j)`` for every a, so the mean is at most 1;
+``sum_a w_a (largest loss + m_a) <= 0.9`` keeps the factor above 0. Models that race no more keep
+their capital. With delta and few models a part s = PAIR_SHARE of alpha goes to pairs: K starts at
+1 - s, and W_lj, which bets in the same way against "j is better than l by more than delta", at
+s / (M - 1). The race may then stop at a leader l if ``K_j + W_lj >= 1 / alpha``, or j surely does
+not end more than delta above l, for every other live j.
 
-Missing judgements (given up for good) count as the worst for what is to be shown: +1/2 for the
-challenger, -1/2 in S_c, as wins of j and losses of a in a plain bet. A factor only falls, and
-``S_c`` counted so is at most the true one, so the certificate holds whatever the missing outcomes
-are, and also for the win rate over judged queries. For the chain of champions the sums counted in
-this way are what must rise, and do.
+**The whole race.** Let b be a best model and B the models of which b is more than delta ahead (at
+delta 0: all; b's claim is then true against every champion). B is a fixed set, and b's claim is
+true against its members. A race errs only if it names a member of B after b was dropped or shown
+to be within delta of it. A champion is replaced only by a model judged in full whose sum is larger. So if the
+last champion is in B, all champions before it are in B too. At the first one, c, K_b becomes
+``K_b + W_cb``, which is at most ``T = K_b + sum_B W_lb``; T is a non-negative supermartingale that starts at
+most at 1, and the audit's factors for b continue it, for b's claim is true against every champion
+that follows. An error needs it to have reached 1 / alpha (no certain drop can hit b: D >= 0 under
+a true claim), which by Ville's inequality has probability at most alpha. There is no correction
+for the number of rivals or champions, none for delta without pairs, and no fixed time of stopping.
 
-Several cells at once. A round is planned in full before any of its outcomes is used: several
-challengers at a time, and several draws each. The draws of one challenger are without replacement
-from one q: the second, given the first, is drawn from ``q / (1 - q_1)`` on R without it, and R, D and
-sum c are those after the first. The first outcome is a fixed number, so given the first draw the
-factor of the second has mean at most 1 as well. Outcomes are used in the planned order, however
+**Missing judgements**, given up for good, count as the worst for what is to be shown: a win of j, a
+loss of the champion or opponent. Factors and D only become fairer to the claim, and the sums that
+rise from champion to champion are those with missing outcomes as losses. So the models left
+contain a best one whatever the missing outcomes are, and the model named is right also for the
+win rate over judged queries.
+
+**Several cells at once.** A round is planned in full before any of its outcomes is used: several
+challengers, and several draws each. The draws of one challenger are without replacement from one
+q: the second, given the first, is drawn from ``q / (1 - q_1)`` on R without it, and its R, D and sum
+of pads are those after the first. The first outcome is a fixed number, so given the first draw
+the factor of the second has mean at most 1 as well. Outcomes are used in planned order, however
 they arrive.
 
-What a seed promises. The cells of a race are a function of the seed, the settings (``width``
+**What a seed promises.** The cells of a race are a function of the seed, the settings (width
 among them), the order of the queries and the outcomes. They do not depend on how many cells are
-asked for at a time, on the order in which outcomes are told, on timing or on processes. The k-th
-draw of model j takes the k-th number of a stream of its own. Another ``width`` is another race,
-as valid as the first: a draw that may use an outcome differs from one that may not.
+asked for at a time, on the order in which outcomes are told, on timing or on processes: the k-th
+draw of model j takes the k-th number of a stream of its own. Another width is another race, as
+valid as the first, for a draw that may use an outcome differs from one that may not.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from llmsel._base.bets import best_bet
+from llmsel._base.duel import Cell, Draw, Duel
 from llmsel._base.errors import InputError
+from llmsel._base.ledger import UNSEEN, Ledger
 from llmsel._base.predictor import LossPredictor
 from llmsel._base.shared_bets import SharedBets
 from llmsel.pool import MISSING
 
 PLAIN, PRUNE, CHAMPION, CHALLENGE, OVER = "plain", "prune", "champion", "challenge", "over"
 ONE_LEFT, WITHIN, TIED, EXHAUSTED = "one left", "within delta", "tied", "pool exhausted"
-UNSEEN = 127  # in a table of outcomes: not judged yet
 SWITCH = ("predicted", "early", "never")
 FIRST_SHARED = 2  # shared queries before the audit may start
 LARGEST_PART = 0.8  # of its open queries that a model is predicted to need at most
 PAIR_SHARE = 0.3  # see Audit.few
 REFIT = 1.05  # the predictor is fitted again when the judged cells have grown by this factor
-
-Cell = tuple[int, int]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,58 +126,9 @@ class Audit:
         if any(factor < 1 or not 0 < share <= 1 for factor, share in self.prune):
             raise InputError(f"prune={self.prune}: factors are at least 1, shares in (0, 1].")
 
-    def begin(
-        self,
-        pool_size: int,
-        n_models: int,
-        *,
-        baseline: int,
-        delta: float = 0.0,
-        seed: int = 0,
-        features: np.ndarray | None = None,
-    ) -> AuditRace:
-        """Start a race; arguments as of `AuditRace`."""
-        return AuditRace(
-            self,
-            pool_size,
-            n_models,
-            baseline=baseline,
-            delta=delta,
-            seed=seed,
-            features=features,
-        )
-
-
-@dataclasses.dataclass
-class Duel:
-    """A challenger under audit: its open queries, and what is predicted for them.
-
-    Attributes:
-        places: int (rem,): open queries, in an order that depends on the past draws only.
-        base, spread: float64 (rem,): see `LossPredictor`.
-        version: of the predictor that made them.
-    """
-
-    model: int
-    places: np.ndarray
-    base: np.ndarray
-    spread: np.ndarray
-    version: int
-
-    def remove(self, at: int) -> None:
-        """Close one query: the last one takes its position."""
-        for name in ("places", "base", "spread"):
-            setattr(self, name, _without(getattr(self, name), at))
-
-
-@dataclasses.dataclass(frozen=True)
-class Draw:
-    """One drawn cell and the bet on it, of pad c: K *= (1/2 + c - r) / (chance (D + pads))."""
-
-    cell: Cell
-    chance: float
-    pad: float
-    pads: float
+    def begin(self, pool_size: int, n_models: int, **options: Any) -> AuditRace:
+        """Start a race; options as of `AuditRace`."""
+        return AuditRace(self, pool_size, n_models, **options)
 
 
 class AuditRace:
@@ -185,7 +138,8 @@ class AuditRace:
 
     Args:
         rule: settings.
-        pool_size, n_models: P and M, the baseline included.
+        pool_size: number of queries P.
+        n_models: number of models M, the baseline included.
         baseline: its column.
         delta: win-rate margin of the claim, in [0, 1); 0 for the best model itself.
         seed: of the audit's own draws and of ties; the order of the queries is the caller's.
@@ -194,12 +148,16 @@ class AuditRace:
     Attributes:
         phase: PLAIN, PRUNE, CHAMPION, CHALLENGE or OVER.
         live: bool (M,): models that can still be named.
+        racing: bool (M,): models judged on the next shared query.
         champion: column, or -1 before there is one.
         capital: float64 (M,): log K.
-        outcomes: int8 (P, M): -1, 0, 1, MISSING or UNSEEN.
-        calls: cells told, the baseline's not counted.
+        ledger: what is judged.
+        calls: cells told.
         dropped: int (M,): calls told when a model was dropped, 0 for the live.
         stop: why the race ended, empty while it goes on.
+
+    Raises:
+        InputError: a delta out of range.
     """
 
     def __init__(
@@ -216,34 +174,30 @@ class AuditRace:
         """Plan the first round; nothing is judged yet."""
         if not 0 <= delta < 1:
             raise InputError(f"delta={delta} must be a win-rate margin in [0, 1), as 0.01 for 1 %.")
-        self.rule, self.delta, self.pool_size, self.baseline = rule, delta, pool_size, baseline
+        self.rule, self.delta, self.baseline = rule, delta, baseline
         self.phase, self.champion, self.stop = PLAIN, -1, ""
+        self.ledger = Ledger(pool_size, n_models, baseline)
+        self.predictor = LossPredictor(pool_size, n_models, features=features)
         self.live = np.ones(n_models, dtype=bool)
         self.racing = self.live.copy()
-        self.outcomes = np.full((pool_size, n_models), UNSEEN, dtype=np.int8)
-        self.outcomes[:, baseline] = 0
-        self.half = np.where(np.arange(n_models) == baseline, 0.0, 0.5)
-        self.total, self.unknown, self.judged = np.zeros((3, n_models))
-        self.judged[baseline] = pool_size
         self.calls, self.seen, self.switched = 0, 0, 0
         self.dropped = np.zeros(n_models, dtype=int)
-        self.predictor = LossPredictor(pool_size, n_models, features=features)
-        self._fitted = 0
+        self._limit, self._margin = -math.log(rule.alpha), delta * pool_size
         self._rank = np.random.default_rng([seed, 0]).permutation(n_models)
         few = delta > 0 and n_models <= rule.few
         self._bets = SharedBets(
-            self.half,
+            self.ledger.half,
             pool_size=pool_size,
             rank=self._rank,
             delta=delta,
             pair_share=PAIR_SHARE if few else 0.0,
         )
         self.capital = self._bets.capital
-        self._seed = seed
+        self._seed, self._fitted = seed, 0
         self._streams: dict[int, tuple[np.random.Generator, list[float]]] = {}
         self._duels: dict[int, Duel] = {}
-        self._round: list[Draw | Cell] = []
-        self._told: dict[Cell, int | None] = {}
+        self._round: list[Draw] = []
+        self._told: dict[Cell, int] = {}  # UNSEEN until it is told
         self._left = 0
         self._changed = True  # a model was dropped or judged in full since it was last looked at
         self._advance()
@@ -256,7 +210,7 @@ class AuditRace:
         Args:
             limit: at most so many; it does not change which cells the race needs.
         """
-        return [cell for cell, told in self._told.items() if told is None][:limit]
+        return [cell for cell, told in self._told.items() if told == UNSEEN][:limit]
 
     def tell(self, cell: Cell, outcome: int) -> None:
         """Learn one cell, in any order: -1, 0, 1, or MISSING for a judgement given up for good.
@@ -264,7 +218,7 @@ class AuditRace:
         Raises:
             InputError: a cell that was not asked for, told before, or an outcome that is none.
         """
-        if cell not in self._told or self._told[cell] is not None:
+        if self._told.get(cell) != UNSEEN:
             why = "not asked for" if cell not in self._told else "told before"
             raise InputError(f"query {cell[0]} of model {cell[1]} was {why}.")
         if outcome not in (-1, 0, 1, MISSING):
@@ -279,8 +233,8 @@ class AuditRace:
     @property
     def winners(self) -> np.ndarray:
         """Mark the answer, or the present leaders: bool (M,)."""
-        some = self.live if self.stop else self._candidates()
-        rate = np.where(some, self.rate, -np.inf)
+        some = self.live if self.stop else self._may_lead()
+        rate = np.where(some, self.ledger.rate, -np.inf)
         best: np.ndarray = some & (rate == rate.max())
         return best
 
@@ -289,36 +243,21 @@ class AuditRace:
         """Tell whether the answer holds with probability at least 1 - alpha."""
         return self.stop != ""
 
-    @property
-    def low(self) -> np.ndarray:
-        """Sums of judged r with every missing outcome a loss: float64 (M,)."""
-        low: np.ndarray = self.total - 0.5 * self.unknown
-        return low
-
-    @property
-    def high(self) -> np.ndarray:
-        """Sums of judged r with every missing outcome a win: float64 (M,)."""
-        high: np.ndarray = self.total + 0.5 * self.unknown
-        return high
-
-    @property
-    def rate(self) -> np.ndarray:
-        """Mean r over judged queries; -inf for the dropped, and for models never judged."""
-        known = self.judged - self.unknown
-        mean = self.total / np.maximum(known, 1)
-        return np.where(self.live & ((known > 0) | (self.judged == 0)), mean, -np.inf)
-
-    def _candidates(self) -> np.ndarray:
-        """Mark the models that may lead: the champion, or those that race."""
-        if self.phase in (PLAIN, PRUNE):
-            return self.racing
-        return np.arange(len(self.live)) == self.champion
+    def state(self) -> Mapping[str, Any]:
+        """Return what a log should note of the present state, as JSON can hold it."""
+        return {
+            "phase": self.phase,
+            "champion": self.champion,
+            "live": int(self.live.sum()),
+            "calls": self.calls,
+            "stop": self.stop,
+        }
 
     # -- planning -----------------------------------------------------------------------------
 
     def _advance(self) -> None:
         """Go through the phases until there is a round to judge, or the race is over."""
-        self._round, self._told, self._left = [], {}, 0
+        self._round, self._told = [], {}
         while not self._told and self.phase != OVER:
             if self._changed:
                 self._finish_if_decided()
@@ -329,31 +268,12 @@ class AuditRace:
             elif self.phase == CHALLENGE:
                 self._plan_draws()
 
-    def _finish_if_decided(self) -> None:
-        """End the race when one model is left, or no live model has an open query."""
-        self._changed = False
-        if self.live.sum() == 1:
-            self.stop = WITHIN if self.delta > 0 and self.champion >= 0 else ONE_LEFT
-        elif (self.judged[self.live] == self.pool_size).all():
-            rate = self.rate
-            self.stop = TIED if (rate == rate.max()).sum() > 1 else EXHAUSTED
-        elif self.phase in (PLAIN, PRUNE) and self._within():
-            self.stop = WITHIN
-            self.live &= np.arange(len(self.live)) == self._leader()
-        if self.stop:
-            self.phase = OVER
-
-    def _within(self) -> bool:
-        """Tell whether the leader is shown to be within delta of every live model."""
-        if self._bets.pairs is None or not self.seen:
-            return False
-        l, ahead = self._leader(), (self.pool_size - self.judged) * self.half  # noqa: E741
-        won = self._bets.against(l) >= -math.log(self.rule.alpha)
-        surely = self.low[l] - self.high + self.delta * self.pool_size >= ahead[l] + ahead
-        return bool((won | surely | ~self.live | (np.arange(len(won)) == l)).all())
+    def _plan(self, cells: Sequence[Cell]) -> None:
+        self._told.update(dict.fromkeys(cells, UNSEEN))
+        self._left = len(self._told)
 
     def _plan_shared(self) -> None:
-        """Plan the next shared queries for all that race."""
+        """Plan the next shared queries for all that race, unless the plain race is over."""
         if self.phase == PLAIN and self._switch_now():
             self.phase, self.switched = PRUNE, self.seen
         if self.phase == PRUNE and not self._prune():
@@ -361,77 +281,43 @@ class AuditRace:
             self.capital = self._bets.against(self.champion)
             return
         paid = [int(j) for j in np.flatnonzero(self.racing) if j != self.baseline]
-        count = min(max(1, self.rule.width // max(1, len(paid))), self.pool_size - self.seen)
-        for place in range(self.seen, self.seen + count):
-            self._plan([(place, j) for j in paid])
-
-    def _plan(self, round_: list[Draw | Cell]) -> None:
-        """Add draws or cells to the open round."""
-        self._round += round_
-        for item in round_:
-            self._told[item.cell if isinstance(item, Draw) else item] = None
-        self._left = len(self._told)
+        count = min(max(1, self.rule.width // len(paid)), self.ledger.pool_size - self.seen)
+        self._plan([(i, j) for i in range(self.seen, self.seen + count) for j in paid])
 
     def _plan_champion(self) -> None:
         """Plan all that the champion is not judged on, at once; then the challengers' turn."""
-        places = np.flatnonzero(self.outcomes[:, self.champion] == UNSEEN)
-        self._plan([(int(i), self.champion) for i in places])
-        if not len(places):
+        places = self.ledger.open_places(self.champion).tolist()
+        self._plan([(i, self.champion) for i in places])
+        if not places:
             self.phase = CHALLENGE
             self._drop_beaten()
 
     def _plan_draws(self) -> None:
         """Plan the next draws of up to ``width`` challengers, strongest first."""
-        if len(self._duels) < self.rule.width:
-            self._refit_if_grown()
+        width = self.rule.width
+        if len(self._duels) < width:
             self._open_duels()
-        duels, width = list(self._duels.values()), self.rule.width
-        for turn, duel in enumerate(duels):
-            self._plan(self._draw(duel, width // len(duels) + (turn < width % len(duels))))
-
-    def _refit_if_grown(self) -> None:
-        if self.predictor.n_cells > REFIT * self._fitted:
-            self.predictor.fit()
-            self._fitted = self.predictor.n_cells
+        for turn, (j, duel) in enumerate(self._duels.items()):
+            count = width // len(self._duels) + (turn < width % len(self._duels))
+            slack = self.ledger.slack(j, self.champion, self._margin)
+            self._round += duel.draw(
+                self.predictor, slack, count, lambda weight, j=j: self._pick(j, weight)
+            )
+        self._plan([draw.cell for draw in self._round])
 
     def _open_duels(self) -> None:
         """Take in the strongest challengers that have open queries."""
-        waiting = self.live & (self.judged < self.pool_size)
+        if self.predictor.n_cells > REFIT * self._fitted:
+            self.predictor.fit()
+            self._fitted = self.predictor.n_cells
+        waiting = self.live & (self.ledger.judged < self.ledger.pool_size)
         # rounded, so that models that did alike are told apart by rank and not by rounding
         strength = np.where(waiting, self.predictor.strength.round(9), np.inf)
-        for j in np.lexsort((self._rank, strength)):
+        for j in np.lexsort((self._rank, strength)).tolist():
             if len(self._duels) >= self.rule.width or not waiting[j]:
                 return
             if j not in self._duels:
-                places = np.flatnonzero(self.outcomes[:, j] == UNSEEN)
-                empty = np.zeros(0)
-                self._duels[int(j)] = Duel(int(j), places, empty, empty, -1)
-
-    def _slack(self, j: int) -> float:
-        """Return D of challenger j: how much it may still lose if its claim is true."""
-        c, total, unknown = self.champion, self.total, self.unknown
-        need = total[c] - 0.5 * unknown[c] + self.delta * self.pool_size
-        most = total[j] + 0.5 * unknown[j] + (self.pool_size - self.judged[j]) * self.half[j]
-        return float(most - need)
-
-    def _draw(self, duel: Duel, count: int) -> list[Draw | Cell]:
-        """Draw queries of one challenger, for most growth of its capital."""
-        predictor, j = self.predictor, duel.model
-        if duel.version != predictor.version:
-            duel.base = predictor.base(j, duel.places)
-            duel.spread = predictor.spread_query[duel.places]
-            duel.version = predictor.version
-        weight, pad = best_bet(
-            predictor.predict(j, duel.base, duel.spread), self._slack(j), predictor.draws
-        )
-        draws: list[Draw | Cell] = []
-        for _ in range(min(count, len(duel.places))):
-            at, chance = self._pick(j, weight)
-            cell = (int(duel.places[at]), j)
-            draws.append(Draw(cell, chance, float(pad[at]), float(pad.sum())))
-            duel.remove(at)
-            weight, pad = _without(weight, at), _without(pad, at)
-        return draws
+                self._duels[j] = Duel(j, self.ledger.open_places(j))
 
     def _pick(self, j: int, weight: np.ndarray) -> tuple[int, float]:
         """Pick a position with chances proportional to its weight, by model j's own stream."""
@@ -448,56 +334,66 @@ class AuditRace:
     # -- settling -----------------------------------------------------------------------------
 
     def _settle(self) -> None:
-        """Use the outcomes of the round, in the planned order; then drop who is beaten."""
-        if self.phase in (PLAIN, PRUNE):
-            self._settle_shared()
+        """Use the outcomes of the round, in planned order; then drop who is beaten."""
+        if self.phase == CHALLENGE:
+            if not self._settle_draws():
+                return
+            self._crown()
         elif self.phase == CHAMPION:
-            for cell in self._told:
-                self._learn(cell)
-        if self.phase != CHALLENGE or self._settle_draws():
-            self._drop_beaten()
+            for cell, outcome in self._told.items():
+                self._learn(cell, outcome)
+        else:
+            self._settle_shared()
+        self._drop_beaten()
+
+    def _learn(self, cell: Cell, outcome: int) -> None:
+        """Count one outcome."""
+        self.ledger.learn(*cell, outcome)
+        if outcome != MISSING:
+            self.predictor.add(*cell, 0.5 - 0.5 * outcome)
+
+    def _settle_shared(self) -> None:
+        """Take the shared queries of the round one after the other: bet, then learn."""
+        ledger, last = self.ledger, max(place for place, _ in self._told)
+        while self.seen <= last:
+            rate = np.where(self.racing, ledger.rate, -np.inf)
+            self._bets.stake(ledger.low, ledger.high, rate, self.seen)
+            for cell, outcome in self._told.items():
+                if cell[0] == self.seen:
+                    self._learn(cell, outcome)
+            row = np.where(self.racing, ledger.outcomes[self.seen], 0)
+            missing = row == MISSING
+            r = np.where(missing, 0, row) * 0.5
+            self._bets.settle(r - 0.5 * missing, r + 0.5 * missing, self.racing)
+            self.seen += 1
 
     def _settle_draws(self) -> bool:
         """Settle the draws of a round; return whether some duel is decided."""
         for draw in self._round:
-            self._settle_draw(draw)
-        limit, decided = -math.log(self.rule.alpha), False
+            self._settle_draw(draw, self._told[draw.cell])
+        decided = False
         for j, duel in self._duels.items():
             self.predictor.refine(j)
-            decided |= bool(self.capital[j] >= limit or self._slack(j) < 0 or not len(duel.places))
-        if decided:
-            self._crown()
+            slack = self.ledger.slack(j, self.champion, self._margin)
+            decided |= bool(self.capital[j] >= self._limit or slack < 0 or not duel.count)
         return decided
 
-    def _learn(self, cell: Cell) -> None:
-        """Count one outcome."""
-        outcome = self._told[cell]
-        place, j = cell
-        self.outcomes[cell] = outcome
-        self.judged[j] += 1
-        if outcome == MISSING:
-            self.unknown[j] += 1
-        else:
-            self.total[j] += 0.5 * outcome
-            self.predictor.add(place, j, 0.5 - 0.5 * outcome)
-
-    def _settle_draw(self, draw: Draw) -> None:
+    def _settle_draw(self, draw: Draw, outcome: int) -> None:
         """Multiply a challenger's capital by the factor of one draw."""
-        j, outcome = draw.cell[1], self._told[draw.cell]
-        slack = self._slack(j)
-        won = self.capital[j] >= -math.log(self.rule.alpha)  # by an earlier draw of the round
+        j = draw.cell[1]
+        slack = self.ledger.slack(j, self.champion, self._margin)
+        won = self.capital[j] >= self._limit  # by an earlier draw of the round
         # without a bet the pads are nan, and the comparison is false
         if slack >= 0 and slack + draw.pads > 0 and not won:
-            r = 0.5 if outcome == MISSING else 0.5 * outcome
-            # in this order the sum is exact to rounding for a win, where the pad is all there is
-            factor = (0.5 - r + draw.pad) / (draw.chance * (slack + draw.pads))
-            self.capital[j] += math.log(factor) if factor > 0 else -math.inf
-        self._learn(draw.cell)
+            lost = 0.0 if outcome == MISSING else 0.5 - 0.5 * outcome
+            # in this order a win's factor is the pad itself, however small
+            self.capital[j] += math.log((lost + draw.pad) / (draw.chance * (slack + draw.pads)))
+        self._learn(draw.cell, outcome)
 
     def _crown(self) -> None:
         """Replace the champion by a fully judged model of a larger sum, if there is one."""
-        full = self.live & (self.judged == self.pool_size)
-        low = np.where(full, self.low, -np.inf)
+        full = self.live & (self.ledger.judged == self.ledger.pool_size)
+        low = np.where(full, self.ledger.low, -np.inf)
         best = int(low.argmax())
         if low[best] > low[self.champion]:
             self.champion = best
@@ -505,106 +401,101 @@ class AuditRace:
     def _drop_beaten(self) -> None:
         """Drop models by capital, and those that can no longer catch up."""
         self._changed = True
-        ahead = (self.pool_size - self.judged) * self.half
-        limit = -math.log(self.rule.alpha)
-        if self.phase in (PLAIN, PRUNE, CHAMPION):
-            keep = np.arange(len(self.live)) == self._leader()
-            floor = np.where(self.live, self.low - ahead, -np.inf).max()
-            gone = floor > self.high + ahead
+        ledger, keep = self.ledger, self._leader()
+        if self.phase == CHALLENGE:
+            floor = ledger.low[self.champion] + self._margin
         else:
-            keep = np.arange(len(self.live)) == self.champion
-            gone = self.low[self.champion] + self.delta * self.pool_size > self.high + ahead
-        gone = self.live & ~keep & (gone | (self.capital >= limit))
+            floor = np.where(self.live, ledger.low - ledger.ahead, -np.inf).max()
+        gone = self.live & ((floor > ledger.high + ledger.ahead) | (self.capital >= self._limit))
+        gone[keep] = False
         self.live &= ~gone
         self.racing &= ~gone
         self.dropped[gone] = max(1, self.calls)
-        self._duels = {
-            j: duel for j, duel in self._duels.items() if self.live[j] and len(duel.places)
-        }
+        self._duels = {j: duel for j, duel in self._duels.items() if self.live[j] and duel.count}
+
+    # -- deciding -----------------------------------------------------------------------------
+
+    def _may_lead(self) -> np.ndarray:
+        """Mark the models that may lead: those that race, later the champion."""
+        if self.phase in (PLAIN, PRUNE):
+            return self.racing
+        return np.arange(len(self.live)) == self.champion
 
     def _leader(self) -> int:
         """Return the model of the highest rate among those that may lead; ties by rank."""
-        rate = np.where(self._candidates(), self.rate, -np.inf)
-        return int(np.lexsort((self._rank, -rate))[0])
+        return int(self._ranked(self._may_lead())[0])
 
-    # -- the plain race -----------------------------------------------------------------------
+    def _ranked(self, some: np.ndarray) -> np.ndarray:
+        """Order the models by rate, those marked first; ties by rank."""
+        return np.lexsort((self._rank, -np.where(some, self.ledger.rate, -np.inf), ~some))
 
-    def _settle_shared(self) -> None:
-        """Take the shared queries of the round one after the other: bet, then learn."""
-        cells: dict[int, list[Cell]] = {}
-        for place, j in self._told:
-            cells.setdefault(place, []).append((place, j))
-        for row in cells.values():
-            rate = np.where(self.racing, self.rate, -np.inf)
-            self._bets.stake(self.low, self.high, rate, self.seen)
-            for cell in row:
-                self._learn(cell)
-            outcome = self.outcomes[self.seen]
-            missing = self.racing & (outcome == MISSING)
-            r = np.where(self.racing & ~missing, outcome, 0) * 0.5
-            self._bets.settle(r - 0.5 * missing, r + 0.5 * missing, self.racing)
-            self.seen += 1
+    def _finish_if_decided(self) -> None:
+        """End the race when one model is left, or no live model has an open query."""
+        self._changed = False
+        if self.live.sum() == 1:
+            self.stop = WITHIN if self.delta > 0 and self.champion >= 0 else ONE_LEFT
+        elif (self.ledger.judged[self.live] == self.ledger.pool_size).all():
+            rate = self.ledger.rate[self.live]
+            self.stop = TIED if (rate == rate.max()).sum() > 1 else EXHAUSTED
+        elif self.phase in (PLAIN, PRUNE) and self._within():
+            self.stop = WITHIN
+            self.live &= np.arange(len(self.live)) == self._leader()
+        if self.stop:
+            self.phase = OVER
+
+    def _within(self) -> bool:
+        """Tell whether the leader is shown to be within delta of every live model."""
+        if self._bets.pairs is None or not self.seen:
+            return False
+        leader, ledger = self._leader(), self.ledger
+        won = self._bets.against(leader) >= self._limit
+        lead = ledger.low[leader] - ledger.high + self._margin
+        shown = won | (lead >= ledger.ahead[leader] + ledger.ahead) | ~self.live
+        shown[leader] = True
+        return bool(shown.all())
 
     def _switch_now(self) -> bool:
         """Decide whether the audit starts now."""
-        rule = self.rule
-        if rule.switch == "never" or self.seen < FIRST_SHARED:
-            return False
-        if self.calls < rule.start * self.pool_size:
+        rule, least = self.rule, self.rule.start * self.ledger.pool_size
+        if rule.switch == "never" or self.seen < FIRST_SHARED or self.calls < least:
             return False
         if rule.switch == "early":
             return True
         plain, audit = self.predicted_rest()
         return audit < rule.gain * plain
 
-    def predicted_rest(self) -> tuple[float, float]:
-        """Predict the calls that are left, if the plain race goes on and if the audit starts."""
-        leader, rem = self._leader(), self.pool_size - self.seen
-        others = self.live & (np.arange(len(self.live)) != leader)
-        paid = others & (np.arange(len(self.live)) != self.baseline)
-        limit = -math.log(self.rule.alpha)
-        need = limit - self._bets.against(leader)
-        known = self.judged - self.unknown
-        loss = (known / 2 - self.total + 1) / (known + 2)
-        gap = _divergence(loss, max(loss[leader] - self.delta, 0.01))
-        gap = np.where(loss > loss[leader] - self.delta, gap, 0.0)
-        most = LARGEST_PART * rem
-        plain = np.minimum((limit - self.capital) / np.maximum(self._bets.growth, 1e-12), most)
-        if self._bets.pairs is not None:
-            pair = limit - self._bets.pairs[leader]
-            plain = np.minimum(plain, pair / np.maximum(self._bets.pair_growth[leader], 1e-12))
-        audit = np.minimum(need / np.maximum(gap, 1e-12), most)
-        first = 0.0 if leader == self.baseline else float(rem)
-        longest = plain[others].max() if leader != self.baseline else 0.0
-        return float(plain[paid].sum() + longest), first + float(audit[paid].sum())
-
     def _prune(self) -> bool:
         """Let only the best race on; return whether the plain race goes on at all."""
         for factor, share in self.rule.prune:
-            if self.seen < min(factor * self.switched, self.pool_size):
+            if self.seen < min(factor * self.switched, self.ledger.pool_size):
                 count = math.ceil(share * self.live.sum())
-                rate = np.where(self.racing, self.rate, -np.inf)
-                order = np.lexsort((self._rank, -rate))
-                if self.racing.sum() > count:
-                    self.racing = self.racing & np.isin(np.arange(len(rate)), order[:count])
+                self.racing[self._ranked(self.racing)[count:]] = False
                 return bool(self.racing.sum() > 1)
         return False
 
-    def state(self) -> Mapping[str, Any]:
-        """Return what a log should note of the present state, as JSON can hold it."""
-        return {
-            "phase": self.phase,
-            "champion": self.champion,
-            "live": int(self.live.sum()),
-            "calls": self.calls,
-            "stop": self.stop,
-        }
+    def predicted_rest(self) -> tuple[float, float]:
+        """Predict the calls that are left, if the plain race goes on and if the audit starts."""
+        ledger, bets, leader = self.ledger, self._bets, self._leader()
+        rem = float(ledger.pool_size - self.seen)
+        others = self.live & (np.arange(len(self.live)) != leader)
+        paid = others & (ledger.half > 0)
+        loss = (ledger.known / 2 - ledger.total + 1) / (ledger.known + 2)
+        mark = loss[leader] - self.delta
+        growth = np.where(loss > mark, _divergence(loss, max(mark, 0.01)), 0.0)
+        audit = _needed(self._limit - bets.against(leader), growth, LARGEST_PART * rem)
+        plain = _needed(self._limit - self.capital, bets.growth, LARGEST_PART * rem)
+        if bets.pairs is not None:
+            pair = self._limit - bets.pairs[leader]
+            plain = np.minimum(plain, _needed(pair, bets.pair_growth[leader], np.inf))
+        free = leader == self.baseline
+        longest = 0.0 if free else float(plain[others].max())
+        first = 0.0 if free else rem
+        return float(plain[paid].sum()) + longest, first + float(audit[paid].sum())
 
 
-def _without(values: np.ndarray, at: int) -> np.ndarray:
-    """Leave out one position; the last value takes it."""
-    values[at] = values[-1]
-    return values[:-1]
+def _needed(nats: np.ndarray, growth: np.ndarray, most: float) -> np.ndarray:
+    """Return the calls that gain some nats at a growth per call, at most so many."""
+    return np.minimum(nats / np.maximum(growth, 1e-12), most)
 
 
 def _divergence(p: np.ndarray, q: float) -> np.ndarray:

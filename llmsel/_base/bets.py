@@ -22,7 +22,7 @@ class BetTable:
     """Best pads c and weights f for each predicted loss fraction and growth factor.
 
     Attributes:
-        pad: float64 (LEVELS, len(RATES)): c with f'(c) = rho.
+        pad: float64 (len(RATES), LEVELS): c with f'(c) = rho.
         weight: float64, the same shape: f(c).
         gain: float64, the same shape: f(c) - rho c, whose sum over the open queries exceeds
             rho D exactly where the growth factor rho can be reached.
@@ -60,25 +60,54 @@ def _table(draw_level: int) -> BetTable:
         )
     c = np.exp((low + high) / 2)
     f = weight(c)
-    return BetTable(c, f, f - RATES * c)
+    gain = f - RATES * c
+    return BetTable(*(np.ascontiguousarray(values.T) for values in (c, f, gain)))
 
 
-def best_bet(p: np.ndarray, slack: float, draws: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights of the draw and the pads of the bet on it.
+class Bet:
+    """Where to draw, and what to bet there, for the open queries of one challenger.
+
+    Attributes:
+        weight: float64 (rem,): draw with chances proportional to it.
+    """
+
+    def __init__(self, level: np.ndarray, weight: np.ndarray, pads: np.ndarray):
+        """Keep the predicted levels, int (rem,), weights, and pads by level, float64 (LEVELS,)."""
+        self.weight, self._level, self._pads = weight, level, pads
+
+    def pad(self, at: int) -> float:
+        """Return the pad of one position; nan without a bet."""
+        return float(self._pads[self._level[at]])
+
+    @property
+    def pads(self) -> float:
+        """The sum of all pads; nan without a bet."""
+        return float(np.bincount(self._level, minlength=LEVELS) @ self._pads)
+
+    def remove(self, at: int) -> None:
+        """Leave out one position; the last takes it."""
+        self.weight[at], self._level[at] = self.weight[-1], self._level[-1]
+        self.weight, self._level = self.weight[:-1], self._level[:-1]
+
+
+NO_BET = np.full(LEVELS, np.nan)
+
+
+def best_bet(p: np.ndarray, slack: float, draws: float) -> Bet:
+    """Return the bet of most growth.
 
     Args:
-        p: float64 (rem,): predicted loss fractions.
+        p: float64 (rem,), predicted loss fractions.
         slack: D.
         draws: share of draws over p (1 - p).
 
     Returns:
-        float64 (rem,) each: draw with chances proportional to the first; without a bet (no
-        growth is predicted) equal weights and pads that are nan.
+        Without a growth to be expected: equal weights, and no bet.
     """
     table = bet_table(draws)
     level = (p * LEVELS).astype(np.intp)
     counts = np.bincount(level, minlength=LEVELS)
-    reached = int(np.count_nonzero(counts @ table.gain > RATES * slack))
+    reached = int(np.count_nonzero(table.gain @ counts > RATES * slack))
     if not reached:
-        return np.ones(len(p)), np.full(len(p), np.nan)
-    return table.weight[level, reached - 1], table.pad[level, reached - 1]
+        return Bet(level, np.ones(len(p)), NO_BET)
+    return Bet(level, table.weight[reached - 1].take(level), table.pad[reached - 1])
