@@ -22,35 +22,36 @@ numerator is at most ``rem / 2 - tau + sum_R c = D + sum_R c`` and the mean at m
 predictions that made c and q. (Without a bet, or if D + sum_R c = 0, the factor is 1.)
 
 **The plain race.** Before a shared query, in uniformly random order, j bets on its best opponents
-a, with stakes w_a >= 0: ``K_j <- K_j (1 + sum_a w_a (r_a - r_j - m_a))``, ``m_a = -(S_a - S_j) / rem``.
-If j is a best model, ``sum_R (r_a - r_j) <= -(S_a - S_j)`` for every a, so the mean is at most 1;
-``sum_a w_a (largest loss + m_a) <= 0.9`` keeps the factor above 0. Models that race no more keep
-their capital. With delta and few models a part s = PAIR_SHARE of alpha goes to pairs: K starts at
-1 - s, and W_lj, which bets in the same way against "j is better than l by more than delta", at
-s / (M - 1). The race may then stop at a leader l if ``K_j + W_lj >= 1 / alpha``, or j surely does
-not end more than delta above l, for every other live j.
+a with stakes w_a >= 0: ``K_j <- K_j (1 + sum_a w_a (r_a - r_j - m_a))``, where
+``m_a = -(S_a - S_j) / rem``. If j is a best model, ``sum_R (r_a - r_j) <= -(S_a - S_j)`` for any a,
+so the mean is at most 1; ``sum_a w_a (largest loss + m_a) <= 0.9`` keeps the factor above 0. Models
+that race no more keep their capital. With delta and few models a part s = PAIR_SHARE of alpha
+goes to pairs: K starts at 1 - s, and W_lj, which bets in this way against "j is better than l
+by more than delta", at s / (M - 1). The race may then stop at a leader l if
+``K_j + W_lj >= 1 / alpha`` for every other live j, or j surely ends at most delta above l.
 
 **The whole race.** Let b be a best model and B the models of which b is more than delta ahead (at
-delta 0: all; b's claim is then true against every champion). B is a fixed set, and b's claim is
-true against its members. A race errs only if it names a member of B after b was dropped or shown
-to be within delta of it. A champion is replaced only by a model judged in full whose sum is larger. So if the
-last champion is in B, all champions before it are in B too. At the first one, c, K_b becomes
-``K_b + W_cb``, which is at most ``T = K_b + sum_B W_lb``; T is a non-negative supermartingale that starts at
-most at 1, and the audit's factors for b continue it, for b's claim is true against every champion
-that follows. An error needs it to have reached 1 / alpha (no certain drop can hit b: D >= 0 under
-a true claim), which by Ville's inequality has probability at most alpha. There is no correction
-for the number of rivals or champions, none for delta without pairs, and no fixed time of stopping.
+delta 0: all, for b's claim is then true against every champion). B is a fixed set, and b's claim
+is true against its members. A race errs only if it names a member of B after b was dropped, or
+shown to be within delta of it. A champion is replaced only by a model judged in full whose sum is
+larger, so if the last champion is in B, all before it are in B too. At the first one, c, K_b
+becomes ``K_b + W_cb``, at most ``T = K_b + sum_B W_lb``. T is a non-negative supermartingale
+that starts at most at 1, and the audit's factors for b continue it: b's claim is true against
+every champion that follows. No certain drop can hit b, since D >= 0 under a true claim. So an
+error needs T to have reached 1 / alpha, which by Ville's inequality has probability at most
+alpha. There is no correction for the number of rivals or champions, none for delta without pairs,
+and no fixed time of stopping.
 
-**Missing judgements**, given up for good, count as the worst for what is to be shown: a win of j, a
-loss of the champion or opponent. Factors and D only become fairer to the claim, and the sums that
+**Missing judgements**, given up for good, count as the worst for what is to be shown: a win of j,
+a loss of the champion or opponent. Factors and D only become fairer to the claim, and the sums that
 rise from champion to champion are those with missing outcomes as losses. So the models left
 contain a best one whatever the missing outcomes are, and the model named is right also for the
 win rate over judged queries.
 
 **Several cells at once.** A round is planned in full before any of its outcomes is used: several
 challengers, and several draws each. The draws of one challenger are without replacement from one
-q: the second, given the first, is drawn from ``q / (1 - q_1)`` on R without it, and its R, D and sum
-of pads are those after the first. The first outcome is a fixed number, so given the first draw
+q: the second, given the first, is drawn from ``q / (1 - q_1)`` on R without it, and its R, D and
+sum of pads are those after the first. The first outcome is a fixed number, so given the first draw
 the factor of the second has mean at most 1 as well. Outcomes are used in planned order, however
 they arrive.
 
@@ -72,6 +73,7 @@ import numpy as np
 
 from llmsel._base.duel import Cell, Draw, Duel
 from llmsel._base.errors import InputError
+from llmsel._base.forecast import predicted_rest
 from llmsel._base.ledger import UNSEEN, Ledger
 from llmsel._base.predictor import LossPredictor
 from llmsel._base.shared_bets import SharedBets
@@ -81,7 +83,6 @@ PLAIN, PRUNE, CHAMPION, CHALLENGE, OVER = "plain", "prune", "champion", "challen
 ONE_LEFT, WITHIN, TIED, EXHAUSTED = "one left", "within delta", "tied", "pool exhausted"
 SWITCH = ("predicted", "early", "never")
 FIRST_SHARED = 2  # shared queries before the audit may start
-LARGEST_PART = 0.8  # of its open queries that a model is predicted to need at most
 PAIR_SHARE = 0.3  # see Audit.few
 REFIT = 1.05  # the predictor is fitted again when the judged cells have grown by this factor
 
@@ -235,8 +236,7 @@ class AuditRace:
         """Mark the answer, or the present leaders: bool (M,)."""
         some = self.live if self.stop else self._may_lead()
         rate = np.where(some, self.ledger.rate, -np.inf)
-        best: np.ndarray = some & (rate == rate.max())
-        return best
+        return np.asarray(some & (rate == rate.max()))
 
     @property
     def certified(self) -> bool:
@@ -300,9 +300,7 @@ class AuditRace:
         for turn, (j, duel) in enumerate(self._duels.items()):
             count = width // len(self._duels) + (turn < width % len(self._duels))
             slack = self.ledger.slack(j, self.champion, self._margin)
-            self._round += duel.draw(
-                self.predictor, slack, count, lambda weight, j=j: self._pick(j, weight)
-            )
+            self._round += duel.draw(self.predictor, slack, count, self._pick)
         self._plan([draw.cell for draw in self._round])
 
     def _open_duels(self) -> None:
@@ -419,7 +417,7 @@ class AuditRace:
         """Mark the models that may lead: those that race, later the champion."""
         if self.phase in (PLAIN, PRUNE):
             return self.racing
-        return np.arange(len(self.live)) == self.champion
+        return np.asarray(np.arange(len(self.live)) == self.champion)
 
     def _leader(self) -> int:
         """Return the model of the highest rate among those that may lead; ties by rank."""
@@ -475,30 +473,12 @@ class AuditRace:
 
     def predicted_rest(self) -> tuple[float, float]:
         """Predict the calls that are left, if the plain race goes on and if the audit starts."""
-        ledger, bets, leader = self.ledger, self._bets, self._leader()
-        rem = float(ledger.pool_size - self.seen)
-        others = self.live & (np.arange(len(self.live)) != leader)
-        paid = others & (ledger.half > 0)
-        loss = (ledger.known / 2 - ledger.total + 1) / (ledger.known + 2)
-        mark = loss[leader] - self.delta
-        growth = np.where(loss > mark, _divergence(loss, max(mark, 0.01)), 0.0)
-        audit = _needed(self._limit - bets.against(leader), growth, LARGEST_PART * rem)
-        plain = _needed(self._limit - self.capital, bets.growth, LARGEST_PART * rem)
-        if bets.pairs is not None:
-            pair = self._limit - bets.pairs[leader]
-            plain = np.minimum(plain, _needed(pair, bets.pair_growth[leader], np.inf))
-        free = leader == self.baseline
-        longest = 0.0 if free else float(plain[others].max())
-        first = 0.0 if free else rem
-        return float(plain[paid].sum()) + longest, first + float(audit[paid].sum())
-
-
-def _needed(nats: np.ndarray, growth: np.ndarray, most: float) -> np.ndarray:
-    """Return the calls that gain some nats at a growth per call, at most so many."""
-    return np.minimum(nats / np.maximum(growth, 1e-12), most)
-
-
-def _divergence(p: np.ndarray, q: float) -> np.ndarray:
-    """Return the Kullback-Leibler divergence of coins p from a coin q, in nats."""
-    out: np.ndarray = p * np.log(p / q) + (1 - p) * np.log((1 - p) / (1 - q))
-    return out
+        return predicted_rest(
+            self.ledger,
+            self._bets,
+            live=self.live,
+            leader=self._leader(),
+            seen=self.seen,
+            delta=self.delta,
+            limit=self._limit,
+        )

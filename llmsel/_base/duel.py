@@ -49,7 +49,7 @@ class Duel:
         predictor: LossPredictor,
         slack: float,
         count: int,
-        pick: Callable[[np.ndarray], tuple[int, float]],
+        pick: Callable[[int, np.ndarray], tuple[int, float]],
     ) -> list[Draw]:
         """Draw queries for most growth of the capital, without replacement from one q.
 
@@ -57,7 +57,7 @@ class Duel:
             predictor: of loss fractions.
             slack: D.
             count: at most so many.
-            pick: takes weights, draws a position and returns it with its chance.
+            pick: takes the model and weights, draws a position, returns it with its chance.
         """
         if self._version != predictor.version:
             places = self._places[: self.count]
@@ -68,7 +68,7 @@ class Duel:
         bet = best_bet(predictor.predict(self.model, base, spread), slack, predictor.draws)
         draws = []
         for _ in range(min(count, self.count)):
-            at, chance = pick(bet.weight)
+            at, chance = pick(self.model, bet.weight)
             cell = (int(self._places[at]), self.model)
             draws.append(Draw(cell, chance, bet.pad(at), bet.pads))
             bet.remove(at)

@@ -146,8 +146,8 @@ class LossPredictor:
 
 def _step(gradient: Any, curvature: Any, now: Any, ridge: float) -> np.ndarray:
     """Return a bounded Newton step of a penalised logistic likelihood."""
-    step: np.ndarray = (gradient - now * ridge) / (curvature + ridge)
-    return np.clip(step, -LONGEST_STEP, LONGEST_STEP)
+    step = (gradient - now * ridge) / (curvature + ridge)
+    return np.asarray(np.clip(step, -LONGEST_STEP, LONGEST_STEP))
 
 
 def _update(

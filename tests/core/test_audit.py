@@ -133,7 +133,7 @@ def test_the_capital_of_a_best_model_does_not_grow_in_the_mean(width, missing):
 
 
 def started(rule, table, champion, seen, delta, capital, salt, script=()):
-    """A race in its audit, on a pool judged in part: the champion in full, others here and there."""
+    """A race in its audit, on a pool judged in part: the champion in full, others in places."""
     race = Scripted(
         rule, len(table), table.shape[1], baseline=BASELINE, delta=delta, salt=salt, script=script
     )

@@ -41,7 +41,7 @@ class Auditing(Method):
         for r in range(desk.realizations):
             race = self.start(desk, r)
             while cells := race.ask():
-                outcomes = desk.judge(r, cells, lambda race=race: race.winners)
+                outcomes = desk.judge(r, cells, race)
                 for cell, outcome in zip(cells, outcomes, strict=True):
                     race.tell(cell, outcome)
             who = np.array([r])

@@ -9,12 +9,20 @@ at each number of calls. `llmsel.studies.by_call` runs methods on the same pools
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from llmsel.pool import MISSING, Pool
+
+
+class HasWinners(Protocol):
+    """What can state a present answer."""
+
+    @property
+    def winners(self) -> np.ndarray:
+        """Mark the answer: bool (M,), several where tied."""
 
 
 class Desk:
@@ -80,22 +88,20 @@ class Desk:
         self.queries[who] = np.maximum(self.queries[who], places + 1)
         return self._outcomes[self._orders[who, places], models]
 
-    def judge(
-        self, r: int, cells: Sequence[tuple[int, int]], answer: Callable[[], np.ndarray]
-    ) -> list[int]:
+    def judge(self, r: int, cells: Sequence[tuple[int, int]], race: HasWinners) -> list[int]:
         """Judge some cells (place, model) of one realization, in any order.
 
         Args:
             r: the realization.
             cells: none of the baseline's, none asked before.
-            answer: gives the present answer, bool (M,); asked only where a budget is passed.
+            race: its present answer is looked at only where a budget is passed.
 
         Returns:
             Their outcomes.
         """
         places, models = zip(*cells, strict=True)
         if self.calls[r] + len(cells) > self._grid[self._next[r]]:
-            self.winners[r] = answer()
+            self.winners[r] = race.winners
             self._charge(np.array([r]), np.array([len(cells)]))
         else:
             self.calls[r] += len(cells)
