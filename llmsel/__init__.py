@@ -1,42 +1,104 @@
-"""llmsel: find the best LLM for your queries with as few judgements as possible."""
+"""llmsel: find the best LLM for your queries with as few judgements as possible.
 
-from llmsel._base.errors import InputError
-from llmsel._base.files import VERSION as __version__
-from llmsel.answers.read import read_answers
-from llmsel.benchmarks import load
-from llmsel.elimination import Certified, Heuristic
-from llmsel.judging.judges import ProgramJudge
-from llmsel.judging.log import AnnotationLog
-from llmsel.judging.replay import replay
-from llmsel.pool import MISSING, Outcome, Pool
-from llmsel.race import Certificate, Race
-from llmsel.reporting.page import write_report
-from llmsel.session import Answer, Question, Session
-from llmsel.strategies import (
-    BradleyTerry,
-    Confidence,
-    LLMSelector,
-    MostDraws,
-    Random,
-    SelectLLM,
-    Strategy,
-    Uncertainty,
+The public face, by route. What is named here is imported when it is first used, so that the
+command line and a session of one's own do not wait for what only an experiment needs.
+"""
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import lazy_loader
+
+if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists equal
+    from llmsel._base.errors import InputError
+    from llmsel.answers.read import read_answers
+    from llmsel.belief import Belief
+    from llmsel.benchmarks import load
+    from llmsel.elimination import Certified, Heuristic
+    from llmsel.judging.collect import annotate, judge_race
+    from llmsel.judging.judges import Judge, ProgramJudge, Verdict
+    from llmsel.judging.llm import LLMJudge
+    from llmsel.judging.log import AnnotationLog
+    from llmsel.judging.person import AnnotationView
+    from llmsel.judging.replay import replay
+    from llmsel.pool import MISSING, Outcome, Pool
+    from llmsel.race import Budget, Race, RaceVerdict, Task
+    from llmsel.reporting.page import write_report
+    from llmsel.session import Answer, Question, Session
+    from llmsel.strategies import (
+        BradleyTerry,
+        Confidence,
+        LLMSelector,
+        MostDraws,
+        Random,
+        SelectLLM,
+        Strategy,
+        Uncertainty,
+    )
+    from llmsel.studies.by_call import compete
+    from llmsel.studies.by_query import run
+    from llmsel.studies.diagnose import diagnose
+    from llmsel.studies.methods.racing import Racing
+    from llmsel.studies.protocol import Result
+    from llmsel.weak_judges import add_votes
+
+_DECIDE = {  # which model is best, and what to judge next
+    "pool": ["MISSING", "Outcome", "Pool"],
+    "weak_judges": ["add_votes"],
+    "belief": ["Belief"],
+    "strategies": [
+        "BradleyTerry",
+        "Confidence",
+        "LLMSelector",
+        "MostDraws",
+        "Random",
+        "SelectLLM",
+        "Strategy",
+        "Uncertainty",
+    ],
+    "elimination": ["Certified", "Heuristic"],
+    "race": ["Budget", "Race", "RaceVerdict", "Task"],
+    "session": ["Answer", "Question", "Session"],
+    "_base.errors": ["InputError"],
+}
+_JUDGE = {  # answers in, outcomes kept, a report out
+    "answers.read": ["read_answers"],
+    "judging.judges": ["Judge", "ProgramJudge", "Verdict"],
+    "judging.llm": ["LLMJudge"],
+    "judging.person": ["AnnotationView"],
+    "judging.log": ["AnnotationLog"],
+    "judging.collect": ["annotate", "judge_race"],
+    "judging.replay": ["replay"],
+    "reporting.page": ["write_report"],
+}
+_STUDY = {  # experiments over many realizations
+    "studies.by_query": ["run"],
+    "studies.by_call": ["compete"],
+    "studies.protocol": ["Result"],
+    "studies.methods.racing": ["Racing"],
+    "studies.diagnose": ["diagnose"],
+}
+_REPRODUCE = {"benchmarks": ["load"]}  # the paper's benchmarks; the runs: llmsel reproduce
+
+__version__ = version("llmsel")
+__getattr__, __dir__, _ = lazy_loader.attach(
+    __name__, submod_attrs=_DECIDE | _JUDGE | _STUDY | _REPRODUCE
 )
-from llmsel.studies.by_call import compete
-from llmsel.studies.by_query import Result, run
-from llmsel.studies.diagnose import diagnose
-from llmsel.weak_judges import add_votes
 
 __all__ = [
     "MISSING",
     "AnnotationLog",
+    "AnnotationView",
     "Answer",
+    "Belief",
     "BradleyTerry",
-    "Certificate",
+    "Budget",
     "Certified",
     "Confidence",
     "Heuristic",
     "InputError",
+    "Judge",
+    "LLMJudge",
     "LLMSelector",
     "MostDraws",
     "Outcome",
@@ -44,16 +106,22 @@ __all__ = [
     "ProgramJudge",
     "Question",
     "Race",
+    "RaceVerdict",
+    "Racing",
     "Random",
     "Result",
     "SelectLLM",
     "Session",
     "Strategy",
+    "Task",
     "Uncertainty",
+    "Verdict",
     "__version__",
     "add_votes",
+    "annotate",
     "compete",
     "diagnose",
+    "judge_race",
     "load",
     "read_answers",
     "replay",

@@ -1,6 +1,6 @@
 """The two-parameter belief about which model is best: prior, update, expected entropy.
 
-LLM Selector (arXiv 2510.09418), equations 2-5; DESIGN.md section 2. Realizations are an array
+LLM Selector (arXiv 2510.09418), equations 2-5; ARCHITECTURE.md, "Method". Realizations are an array
 axis everywhere, so one selection step for R realizations is a matrix product; the interactive
 case is R = 1 of the same code.
 
@@ -53,7 +53,8 @@ class Belief:
         exactly that factor, so a model neither gains nor loses by not being judged.
         """
         table = np.array([self.eps_loss, self.eps_draw, 1 - self.eps_loss - self.eps_draw, 1 / 3])
-        return table[np.where(outcomes == MISSING, 2, outcomes) + 1]
+        chance: np.ndarray = table[np.where(outcomes == MISSING, 2, outcomes) + 1]
+        return chance
 
     def prior(self, realizations: int, models: int) -> np.ndarray:
         """Uniform log-weights: float64 zeros of shape ``(R, M)``."""
@@ -70,13 +71,15 @@ class Belief:
             New log-weights, leader at 0.
         """
         updated = log_weights + np.log(self.likelihood(outcomes))
-        return updated - updated.max(axis=-1, keepdims=True)
+        relative: np.ndarray = updated - updated.max(axis=-1, keepdims=True)
+        return relative
 
 
 def posterior(log_weights: np.ndarray) -> np.ndarray:
     """P(model is best), shape ``(R, M)``: rows sum to 1."""
     weights = np.exp(log_weights - log_weights.max(axis=-1, keepdims=True))
-    return weights / weights.sum(axis=-1, keepdims=True)
+    chance: np.ndarray = weights / weights.sum(axis=-1, keepdims=True)
+    return chance
 
 
 def entropy(log_weights: np.ndarray) -> np.ndarray:
@@ -86,7 +89,8 @@ def entropy(log_weights: np.ndarray) -> np.ndarray:
     rest = np.exp(log_weights)
     np.put_along_axis(rest, leader[:, None], 0.0, axis=-1)
     total = rest.sum(axis=-1)
-    return np.log1p(total) - (rest * log_weights).sum(axis=-1) / (1 + total)
+    nats: np.ndarray = np.log1p(total) - (rest * log_weights).sum(axis=-1) / (1 + total)
+    return nats
 
 
 class ExpectedEntropy:

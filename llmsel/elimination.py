@@ -22,7 +22,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from llmsel._base.errors import InputError, unknown
+from llmsel._base.checks import made_of
+from llmsel._base.errors import InputError
 from llmsel.pool import MISSING
 
 ONE_LEFT, WITHIN, TIED = "one left", "within delta", "tied"
@@ -43,7 +44,7 @@ class Standing:
     largest |r|: 1/2, the baseline 0.
     """
 
-    def __init__(self, realizations: int, n_models: int, baseline: int, pool_size: int):
+    def __init__(self, realizations: int, n_models: int, *, baseline: int, pool_size: int):
         """Nothing is seen yet."""
         shape = (realizations, n_models)
         self.pool_size, self.seen = pool_size, 0
@@ -95,14 +96,16 @@ class Standing:
     def leaders(self) -> np.ndarray:
         """Mark the live models of the highest rate, shape ``(R, M)``."""
         rate = self.rate
-        return rate == rate.max(axis=1, keepdims=True)
+        most: np.ndarray = rate == rate.max(axis=1, keepdims=True)
+        return most
 
     @property
     def out_of_reach(self) -> np.ndarray:
         """Mark models that some live model surely ends above, shape ``(R, M)``."""
         ahead = (self.pool_size - self.seen) * self.half
         floor = np.where(self.live, self.low - ahead, -np.inf).max(axis=1, keepdims=True)
-        return floor > self.high + ahead
+        beaten: np.ndarray = floor > self.high + ahead
+        return beaten
 
     def against(self, l: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # noqa: E741
         """Compare one model per realization with all on the queries judged for both.
@@ -153,6 +156,17 @@ class Rule(ABC):
     """An elimination rule: frozen parameters, and `begin` for the state of some races."""
 
     certifies: ClassVar[bool] = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Class name and parameters, as JSON can hold them; `from_settings` reads them.
+
+        Raises:
+            InputError: a rule that is no dataclass.
+        """
+        if not dataclasses.is_dataclass(self):
+            raise InputError(f"the rule {self!r} is no dataclass; its parameters are not known.")
+        return {"name": type(self).__name__, **dataclasses.asdict(self)}
 
     @abstractmethod
     def begin(self, now: Standing, delta: float) -> Evidence:
@@ -315,7 +329,9 @@ class _Capitals(Evidence):
         whole = np.where(top, quad[:, 1:] - 2.0 * cross[..., 1] + own, quad[:, :1])
         power = whole / self._n**2 - 2.0 * pair / self._n + own
         self._mean_allowed = -s / rem
-        self._part = kelly(s / (t + 4), 0.0, power, bound + self._mean_allowed, t, size)
+        self._part = kelly(
+            s / (t + 4), 0.0, power=power, loss=bound + self._mean_allowed, t=t, size=size
+        )
         if self.pairs is not None:  # pairs of live models, flat: soon they are few
             at = np.flatnonzero(live[:, :, None] & live[:, None, :])
             r, l, j = np.unravel_index(at, self.pairs.shape)  # noqa: E741
@@ -325,7 +341,12 @@ class _Capitals(Evidence):
             power = own[r, l] + own[r, j] - 2.0 * now.products.reshape(-1)[at]
             bound = now.half[l] + now.half[j]
             self._pair_part = kelly(
-                s / (t + 4), self._delta, power, bound + self._pair_allowed, t, size
+                s / (t + 4),
+                self._delta,
+                power=power,
+                loss=bound + self._pair_allowed,
+                t=t,
+                size=size,
             )
 
     def settle(self, low: np.ndarray, high: np.ndarray) -> None:
@@ -359,46 +380,42 @@ class _Capitals(Evidence):
     def _mean(self, values: np.ndarray) -> np.ndarray:
         """Mean of values (R, M) over each model's opponents: (R, M). Sums of halves are exact."""
         total = np.einsum("rj,rjg->rg", values, self._groups.astype(float))
-        return np.where(self._inside, total[:, 1:] - values, total[:, :1]) / self._n
+        mean: np.ndarray = np.where(self._inside, total[:, 1:] - values, total[:, :1]) / self._n
+        return mean
 
 
 def kelly(
     d: np.ndarray,
     delta: float,
+    *,
     power: np.ndarray,
     loss: np.ndarray,
     t: int | np.ndarray,
     size: int,
 ) -> np.ndarray:
-    """Return the part of the capital to stake on query t of ``size`` (formulas in `Certified`)."""
+    """Return the part of the capital to stake on query t (formulas in `Certified`).
+
+    Args:
+        d: mean of x so far, shrunk.
+        delta: margin of the claim, 0 for none.
+        power: sum of past x^2.
+        loss: largest loss, the mean allowed included.
+        t: number of the query, from 1.
+        size: of the pool.
+    """
     v = np.maximum(0.01, (power + 1.25) / (t + 4) - d * d)
     e = np.maximum(d + delta, 0) * (size / (size - t + 1))
-    return np.minimum(e / (v + e * e), 0.9 / np.maximum(loss, 1e-9))
+    part: np.ndarray = np.minimum(e / (v + e * e), 0.9 / np.maximum(loss, 1e-9))
+    return part
 
 
-def rule_settings(rule: Rule) -> dict[str, Any]:
-    """Write a rule as JSON can hold it: its name and parameters.
-
-    Raises:
-        InputError: a rule that is no dataclass.
-    """
-    if not dataclasses.is_dataclass(rule):
-        raise InputError(f"the rule {rule!r} is no dataclass; its parameters are not known.")
-    return {"name": type(rule).__name__, **dataclasses.asdict(rule)}
+RULES: dict[str, type[Rule]] = {"Certified": Certified, "Heuristic": Heuristic}
 
 
-def rule_of(settings: Mapping[str, Any]) -> Rule:
-    """Make the rule that `rule_settings` wrote.
+def from_settings(settings: Mapping[str, Any]) -> Rule:
+    """Make the rule that has these `Rule.settings`.
 
     Raises:
-        InputError: a rule that llmsel does not know.
+        InputError: a rule that llmsel does not know, or parameters that it does not have.
     """
-    rules: dict[str, type[Certified] | type[Heuristic]] = {
-        "Certified": Certified,
-        "Heuristic": Heuristic,
-    }
-    parameters = dict(settings)
-    name = parameters.pop("name")
-    if name not in rules:
-        raise unknown("rule", name, rules)
-    return rules[name](**parameters)
+    return made_of(settings, RULES, kind="rule")

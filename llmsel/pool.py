@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -17,8 +16,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmsel._base.checks import first_duplicate, need_columns, object_array
+from llmsel._base.checks import (
+    check_outcomes,
+    check_responses,
+    check_votes,
+    lay_out,
+    need_columns,
+    object_array,
+    one_per_query,
+    positions,
+    unique_names,
+)
 from llmsel._base.errors import InputError, unknown
+from llmsel._base.files import write_atomically
 
 
 class Outcome(IntEnum):
@@ -57,6 +67,15 @@ class Pool:
 
     Raises:
         InputError: naming the query and model that cannot be used, and what to do about it.
+
+    Example:
+        >>> pool = Pool(["q1", "q2"], ["new", "old"], "old", outcomes=[[1, 0], [Outcome.DRAW, 0]])
+        >>> pool
+        Pool('pool': 2 queries x 1 candidates, baseline 'old', with outcomes)
+        >>> pool.win_rates().tolist()
+        [0.75, 0.5]
+        >>> pool.row("q1")
+        {'new': 1}
     """
 
     queries: tuple[str, ...]
@@ -73,15 +92,8 @@ class Pool:
 
     def __post_init__(self) -> None:
         """Validate every field and freeze the arrays."""
-        for field in ("queries", "models"):
-            names = tuple(str(x) for x in getattr(self, field))
-            object.__setattr__(self, field, names)
-            if not names:
-                raise InputError(f"a pool needs at least one entry in '{field}'; it is empty.")
-            twice = first_duplicate(names)
-            if twice is not None:
-                kind = "query id" if field == "queries" else "model"
-                raise InputError(f"{kind} '{twice}' appears twice; give every {kind} once.")
+        self._set(queries=unique_names(self.queries, "queries", "query id"))
+        self._set(models=unique_names(self.models, "models", "model"))
         if self.baseline not in self.models:
             raise unknown("baseline", self.baseline, self.models)
         if len(self.models) < 2:
@@ -89,21 +101,21 @@ class Pool:
                 f"the pool holds only the baseline '{self.baseline}'; add at least one candidate."
             )
         for field in ("texts", "categories"):
-            values = getattr(self, field)
-            if values is not None:
-                values = tuple(values)
-                object.__setattr__(self, field, values)
-                if len(values) != self.n_queries:
-                    raise InputError(
-                        f"'{field}' has {len(values)} entries for {self.n_queries} queries; "
-                        "give one per query."
-                    )
+            values = one_per_query(getattr(self, field), field, self.n_queries)
+            self._set(**{field: values})
+        names = self.queries, self.models
         if self.responses is not None:
-            object.__setattr__(self, "responses", self._checked_responses(self.responses))
+            self._set(responses=check_responses(self.responses, *names))
         if self.votes is not None:
-            object.__setattr__(self, "votes", self._checked_votes(self.votes))
+            self._set(votes=check_votes(self.votes, *names))
         if self.outcomes is not None:
-            object.__setattr__(self, "outcomes", self._checked_outcomes(self.outcomes))
+            base = self.baseline_index
+            outcomes = check_outcomes(self.outcomes, *names, baseline=base, missing=MISSING)
+            self._set(outcomes=outcomes)
+
+    def _set(self, **fields: Any) -> None:
+        for field, value in fields.items():
+            object.__setattr__(self, field, value)
 
     # -- construction ---------------------------------------------------------------------
 
@@ -112,6 +124,7 @@ class Pool:
         cls,
         answers: pd.DataFrame,
         baseline: str,
+        *,
         outcomes: pd.DataFrame | None = None,
         **fields: Any,
     ) -> Pool:
@@ -131,7 +144,7 @@ class Pool:
         need_columns(answers, ("model", "query_id", "response"), "answers")
         models = tuple(dict.fromkeys(answers["model"].astype(str)))
         queries = tuple(dict.fromkeys(answers["query_id"].astype(str)))
-        responses = _pivot(answers, "response", queries, models, "answers")
+        responses = lay_out(answers, "response", queries, models, what="answers")
         absent = np.argwhere(pd.isna(responses))
         if len(absent):
             i, j = absent[0]
@@ -148,8 +161,9 @@ class Pool:
         table = None
         if outcomes is not None:
             need_columns(outcomes, ("model", "query_id", "outcome"), "outcomes")
-            table = _pivot(outcomes, "outcome", queries, models, "outcomes")
-            table[table == None] = MISSING  # noqa: E711 - no row: not judged (NaN is an error)
+            table = lay_out(outcomes, "outcome", queries, models, what="outcomes")
+            # no row: not judged (NaN is an error)
+            table[np.frompyfunc(lambda cell: cell is None, 1, 1)(table).astype(bool)] = MISSING
             if baseline in models:
                 table[:, models.index(baseline)] = 0
         return cls(queries, models, baseline, responses=responses, outcomes=table, **fields)
@@ -165,7 +179,8 @@ class Pool:
         if not path.exists():
             raise InputError(f"no pool file '{path}'; write one with Pool.save(path).")
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            # numpy closes what it opened itself only if it can read it
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 header = json.loads(stored["header"].tobytes().decode("utf-8"))
                 arrays = {k: stored[k] for k in ("votes", "outcomes") if k in stored}
         except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
@@ -195,11 +210,8 @@ class Pool:
         for field in ("votes", "outcomes"):
             if getattr(self, field) is not None:
                 arrays[field] = getattr(self, field)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:  # a stop half-way must not leave a torn pool behind
+        with write_atomically(path) as file:
             np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
-        part.replace(path)
         return path
 
     def replace(self, **fields: Any) -> Pool:
@@ -216,8 +228,8 @@ class Pool:
         Raises:
             InputError: an unknown query id or model, or a subset without the baseline.
         """
-        rows = self._positions(queries, self.queries, "query id")
-        cols = self._positions(models, self.models, "model")
+        rows = positions(queries, self.queries, "query id")
+        cols = positions(models, self.models, "model")
 
         def pick(values: tuple[str, ...] | None) -> tuple[str, ...] | None:
             return None if values is None else tuple(values[i] for i in rows)
@@ -257,6 +269,17 @@ class Pool:
         """Column of the baseline."""
         return self.models.index(self.baseline)
 
+    @cached_property
+    def candidate_columns(self) -> np.ndarray:
+        """Columns of the candidates, in order: int64, shape ``(M - 1,)``, read-only."""
+        columns = np.delete(np.arange(self.n_models), self.baseline_index)
+        columns.setflags(write=False)
+        return columns
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {query: i for i, query in enumerate(self.queries)}
+
     def need(self, field: str) -> np.ndarray:
         """Return ``votes``, ``outcomes`` or ``responses``.
 
@@ -271,10 +294,10 @@ class Pool:
                 "responses": "give the models' responses",
             }[field]
             raise InputError(f"pool '{self.name}' has no {field}; {how}.")
-        return value
+        return np.asanyarray(value)  # votes may be memory-mapped
 
     def win_rates(self, rows: np.ndarray | None = None) -> np.ndarray:
-        """Win rate of every model over its judged queries (DESIGN: ``mean (a + 1) / 2``).
+        """Win rate of every model over its judged queries (``mean (a + 1) / 2``).
 
         Args:
             rows: int, shape ``(..., k)``: query positions; None takes the whole pool.
@@ -311,14 +334,51 @@ class Pool:
                 frame[column] = np.repeat(np.array(values, dtype=object), self.n_models)
         return frame
 
+    def place(self, query: str) -> int:
+        """Return the row of a query id.
+
+        Raises:
+            InputError: no such query; the message suggests the nearest.
+        """
+        found = self._places.get(query)
+        if found is None:
+            raise unknown("query id", query, self.queries)
+        return found
+
+    def column(self, model: str) -> int:
+        """Return the column of a model.
+
+        Raises:
+            InputError: no such model; the message suggests the nearest.
+        """
+        if model not in self.models:
+            raise unknown("model", model, self.models)
+        return self.models.index(model)
+
+    def text_of(self, query: str) -> str:
+        """Return the text of a query, or its id where the pool has no texts.
+
+        Raises:
+            InputError: no such query.
+        """
+        place = self.place(query)
+        return query if self.texts is None else self.texts[place]
+
+    def responses_to(self, query: str) -> dict[str, str]:
+        """Return every model's response to a query.
+
+        Raises:
+            InputError: no such query, or a pool without responses.
+        """
+        return dict(zip(self.models, self.need("responses")[self.place(query)], strict=True))
+
     def row(self, query: str) -> dict[str, int]:
         """Return the judged outcomes of one query: candidate -> -1, 0 or 1.
 
         Raises:
-            InputError: an unknown query id, or a pool without outcomes.
+            InputError: no such query, or a pool without outcomes.
         """
-        (i,) = self._positions([query], self.queries, "query id")
-        pairs = zip(self.models, self.need("outcomes")[i].tolist(), strict=True)
+        pairs = zip(self.models, self.need("outcomes")[self.place(query)].tolist(), strict=True)
         return {m: a for m, a in pairs if m != self.baseline and a != MISSING}
 
     def hide_outcomes(self) -> Pool:
@@ -347,136 +407,15 @@ class Pool:
             f"baseline '{self.baseline}', with {', '.join(known) or 'names only'}{kind})"
         )
 
-    # -- validation -----------------------------------------------------------------------
 
-    def _positions(
-        self, wanted: Sequence[str] | None, have: tuple[str, ...], kind: str
-    ) -> list[int]:
-        if wanted is None:
-            return list(range(len(have)))
-        place = {name: i for i, name in enumerate(have)}
-        for name in wanted:
-            if name not in place:
-                raise unknown(kind, name, have)
-        return [place[name] for name in wanted]
-
-    def _checked_responses(self, responses: Any) -> np.ndarray:
-        array = object_array(responses)
-        self._check_shape("responses", array, 2)
-        for i, row in enumerate(array):
-            for j, text in enumerate(row):
-                if text is None or (isinstance(text, float) and np.isnan(text)):
-                    raise InputError(
-                        f"model '{self.models[j]}' has no response to query "
-                        f"'{self.queries[i]}'; give one (an empty string is legal)."
-                    )
-                if not isinstance(text, str):
-                    raise InputError(
-                        f"the response of model '{self.models[j]}' to query '{self.queries[i]}' "
-                        f"is {type(text).__name__}, not text; decode it to str first."
-                    )
-                try:
-                    text.encode()
-                except UnicodeEncodeError as error:
-                    raise InputError(
-                        f"the response of model '{self.models[j]}' to query '{self.queries[i]}' "
-                        "holds bytes that are not UTF-8; read the file with encoding='utf-8' and "
-                        "repair it."
-                    ) from error
-        array.setflags(write=False)
-        return array
-
-    def _checked_votes(self, votes: Any) -> np.ndarray:
-        array = np.asarray(votes)
-        self._check_shape("votes", array, 3)
-        if array.shape[2] == 0:
-            raise InputError("'votes' has no weak judge on its last axis; give at least one.")
-        return self._checked_codes("vote", array, (-1, 0, 1))
-
-    def _checked_outcomes(self, outcomes: Any) -> np.ndarray:
-        array = np.array(outcomes)
-        self._check_shape("outcomes", array, 2)
-        array = self._checked_codes("outcome", array, (-1, 0, 1, MISSING))
-        column = array[:, self.baseline_index]
-        if np.any(column != 0):
-            i = int(np.flatnonzero(column != 0)[0])
-            raise InputError(
-                f"the baseline '{self.baseline}' has outcome {column[i]} against itself on query "
-                f"'{self.queries[i]}'; its column must hold draws (0)."
-            )
-        if self.n_models > 1:
-            empty = np.flatnonzero((array == MISSING).all(axis=0))
-            if len(empty) == self.n_models - 1:
-                raise InputError("no candidate has any judged outcome; leave 'outcomes' out.")
-        return array
-
-    def _check_shape(self, what: str, array: np.ndarray, ndim: int) -> None:
-        want = (self.n_queries, self.n_models)
-        if array.ndim != ndim or array.shape[:2] != want:
-            tail = ", judges" if ndim == 3 else ""
-            raise InputError(
-                f"'{what}' has shape {array.shape}; expected (queries, models{tail}) = "
-                f"({want[0]}, {want[1]}{', z' if tail else ''}), the baseline's column included."
-            )
-
-    def _checked_codes(self, what: str, array: np.ndarray, codes: tuple[int, ...]) -> np.ndarray:
-        if array.dtype == np.int8:  # large vote arrays may be memory-mapped: one cheap pass
-            lowest, highest = int(array.min()), int(array.max())
-            wrong = None
-            if lowest < -1 or highest > 1:
-                wrong = ~np.isin(array, codes)
-        else:
-            try:
-                array = array.astype(float)
-            except (TypeError, ValueError) as error:
-                raise InputError(
-                    f"one {what} is not a number ({error}); use -1, 0 or 1."
-                ) from error
-            wrong = ~np.isin(array, codes)
-        if wrong is not None and wrong.any():
-            at = tuple(int(x) for x in np.argwhere(wrong)[0])
-            value = array[at]
-            shown = "NaN" if np.isnan(value) else f"{value:g}"
-            unjudged = "; an unjudged cell is Outcome.MISSING" if what == "outcome" else ""
-            raise InputError(
-                f"the {what} of model '{self.models[at[1]]}' on query '{self.queries[at[0]]}' is "
-                f"{shown}; it must be -1 (loss), 0 (draw) or 1 (win){unjudged}."
-            )
-        array = array.astype(np.int8, copy=False)
-        if array.flags.writeable:
-            array = array.copy()
-            array.setflags(write=False)
-        return array
-
-
-def _pivot(
-    frame: pd.DataFrame,
-    value: str,
-    queries: tuple[str, ...],
-    models: tuple[str, ...],
-    what: str,
-) -> np.ndarray:
-    """Lay a long table out as an object array (queries, models), None where no row is."""
-    row_of = {q: i for i, q in enumerate(queries)}
-    column_of = {m: j for j, m in enumerate(models)}
-    table = np.full((len(queries), len(models)), None, dtype=object)
-    filled = np.zeros(table.shape, dtype=bool)
-    for model, query, cell in zip(frame["model"], frame["query_id"], frame[value], strict=True):
-        if str(model) not in column_of:
-            raise unknown("model", str(model), models)
-        if str(query) not in row_of:
-            raise unknown("query id", str(query), queries)
-        at = row_of[str(query)], column_of[str(model)]
-        if filled[at]:
-            raise InputError(
-                f"query id '{query}' appears twice for model '{model}' in the {what}; keep one."
-            )
-        table[at], filled[at] = cell, True
-    return table
-
-
-def draw_orders(n_queries: int, pool_size: int, realizations: int, seed: int) -> np.ndarray:
+def draw_orders(n_queries: int, pool_size: int, *, realizations: int, seed: int) -> np.ndarray:
     """Draw the pool of each realization, in the random order that breaks ties.
+
+    Args:
+        n_queries: number of queries drawn from.
+        pool_size: number drawn, without replacement, per realization.
+        realizations: number of pools; realization r depends on the seed and on r only.
+        seed: of all of them.
 
     Returns:
         int32, shape ``(realizations, pool_size)``: query positions.

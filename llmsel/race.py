@@ -25,8 +25,7 @@ from llmsel.elimination import (
     Certified,
     Rule,
     Standing,
-    rule_of,
-    rule_settings,
+    from_settings,
 )
 from llmsel.pool import MISSING, Pool, draw_orders
 
@@ -47,7 +46,7 @@ class Task:
 
 
 @dataclasses.dataclass(frozen=True)
-class Certificate:
+class RaceVerdict:
     """What a race can say now.
 
     Args:
@@ -89,12 +88,21 @@ class Race:
     Raises:
         InputError: a parameter out of range, an unknown query id, an order that is not one of all
             queries, or a certificate asked for in an order that is not uniformly random.
+
+    Example:
+        >>> race = Race(Pool(["q1", "q2", "q3"], ["new", "odd", "old"], "old"), seed=0)
+        >>> while tasks := race.ask():
+        ...     for task in tasks:  # your judge goes here
+        ...         race.tell(task.query, {m: 1 if m == "new" else 0 for m in task.models})
+        >>> race.verdict().winners
+        ('new',)
     """
 
     def __init__(
         self,
         pool: Pool,
         rule: Rule | None = None,
+        *,
         seed: int = 0,
         delta: float = 0.0,
         batch: int = 1,
@@ -110,23 +118,22 @@ class Race:
                 f"'order' must name each of the {pool.n_queries} queries of '{pool.name}' once."
             )
         self._pool = pool.hide_outcomes()
-        place = {q: i for i, q in enumerate(pool.queries)}
         if order is None:
-            self._order = draw_orders(pool.n_queries, pool.n_queries, 1, seed)[0]
+            self._order = draw_orders(pool.n_queries, pool.n_queries, realizations=1, seed=seed)[0]
         else:
-            self._order = np.array([place[q] for q in order])
+            self._order = np.array([pool.place(q) for q in order])
         self._delta = delta
         self._seed, self._batch = seed, batch
         self._given_order = None if order is None else list(order)
         self._race = Races(
             1,
             pool.n_models,
-            pool.baseline_index,
-            pool.n_queries,
-            self.rule,
-            delta,
-            batch,
-            budget,
+            baseline=pool.baseline_index,
+            pool_size=pool.n_queries,
+            rule=self.rule,
+            delta=delta,
+            batch=batch,
+            budget=budget,
         )
         self._live = np.ones(pool.n_models, dtype=bool)
         self._calls = self._seen = 0
@@ -140,7 +147,7 @@ class Race:
         The budget is not in it: it ends a race, but changes none of its steps.
         """
         return {
-            "rule": rule_settings(self.rule),
+            "rule": self.rule.settings,
             "seed": self._seed,
             "delta": self._delta,
             "batch": self._batch,
@@ -155,7 +162,7 @@ class Race:
             InputError: a rule that llmsel does not know.
         """
         rest = {key: settings[key] for key in ("seed", "delta", "batch", "order")}
-        return cls(pool, rule_of(settings["rule"]), **rest)
+        return cls(pool, from_settings(settings["rule"]), **rest)
 
     @property
     def live(self) -> tuple[str, ...]:
@@ -173,7 +180,7 @@ class Race:
             models = tuple(m for m in judged if m not in told)
             if models:
                 texts = self._pool.texts
-                text = None if texts is None else texts[self._pool.queries.index(query)]
+                text = None if texts is None else texts[self._pool.place(query)]
                 tasks.append(Task(query, text, models))
         return tuple(tasks)
 
@@ -213,9 +220,17 @@ class Race:
                 told.setdefault(model, MISSING)
         self._learn()
 
-    def certificate(self) -> Certificate:
+    def verdict(self) -> RaceVerdict:
         """Say who wins, or leads, and what that is worth."""
-        return certify(self._race, self._pool, self.rule, self._delta, *self._paid)
+        calls, queries = self._paid
+        return race_verdict(
+            self._race,
+            self._pool,
+            rule=self.rule,
+            delta=self._delta,
+            calls=calls,
+            queries=queries,
+        )
 
     @property
     def _paid(self) -> tuple[int, int]:
@@ -253,22 +268,25 @@ class Race:
         rows[0, :, self._pool.baseline_index] = 0
         for row, told in zip(rows[0], self._open.values(), strict=True):
             for model, outcome in told.items():
-                row[self._pool.models.index(model)] = outcome
+                row[self._pool.column(model)] = outcome
         self._calls, self._seen = self._paid
         self._race.learn(rows)
         self._live = self._live & (self._race.dropped[0] == 0)
         self._begin()
 
 
-def certify(
-    race: Races, pool: Pool, rule: Rule, delta: float, calls: int, queries: int
-) -> Certificate:
+def race_verdict(
+    race: Races, pool: Pool, *, rule: Rule, delta: float, calls: int, queries: int
+) -> RaceVerdict:
     """Say who wins, or leads, in the one realization of a race, and what that is worth.
 
     Args:
         race: with one realization, at whatever step.
-        pool, rule, delta: of the race.
-        calls, queries: what was paid.
+        pool: of the race.
+        rule: of the race.
+        delta: of the race.
+        calls: cells paid for.
+        queries: queries touched.
     """
 
     def names(which: np.ndarray) -> tuple[str, ...]:
@@ -298,7 +316,7 @@ def certify(
         else f"with probability at least {1 - alpha:.0%}"
     )
     cost = f"{calls} calls on {queries} of {pool.n_queries} queries"
-    return Certificate(
+    return RaceVerdict(
         winners=winners,
         live=live,
         dropped={m: int(t) for m, t in zip(pool.models, race.dropped[0], strict=True) if t > 0},
@@ -378,6 +396,7 @@ class Races:
         self,
         realizations: int,
         n_models: int,
+        *,
         baseline: int,
         pool_size: int,
         rule: Rule,
@@ -392,7 +411,7 @@ class Races:
             raise InputError(f"batch={batch}; at least one query is judged per step.")
         self.budget = Budget() if budget is None else budget
         self.who = np.arange(realizations)
-        self.now = Standing(realizations, n_models, baseline, pool_size)
+        self.now = Standing(realizations, n_models, baseline=baseline, pool_size=pool_size)
         self.calls = np.zeros(realizations)
         self.winners = np.ones((realizations, n_models), dtype=bool)
         self.stop = np.full(realizations, "", dtype="<U16")

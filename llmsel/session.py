@@ -12,12 +12,12 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from llmsel._base.errors import InputError, unknown
+from llmsel._base.errors import InputError
 from llmsel._base.intervals import wilson
 from llmsel.belief import Belief, entropy, posterior
 from llmsel.elimination import Rule
 from llmsel.pool import MISSING, Pool, draw_orders
-from llmsel.race import Certificate, Races, certify
+from llmsel.race import Races, RaceVerdict, race_verdict
 from llmsel.strategies import CLOSED, LLMSelector, Random, Strategy, make, pick
 
 
@@ -43,12 +43,13 @@ class Answer:
     """What the annotations so far say.
 
     Args:
-        leaders: the model, or the models tied, with the highest win rate so far. win_rate: of the
-            leaders on the annotated queries, in [0, 1]. low, high: 95 % Wilson interval of that win
-            rate for the whole pool, shrunk for a finite pool. Valid for queries drawn at random and
-            a model fixed beforehand; otherwise a guide. belief: P(best) per model under the
-            two-parameter model. annotated, queries: number of annotated queries, and of all.
-            certificate: what the stopping rule says, see `llmsel.race.Certificate`; None without a
+        leaders: the model, or the models tied, with the highest win rate so far.
+        win_rate: of the leaders on the annotated queries, in [0, 1].
+        low, high: 95 % Wilson interval of that win rate for the whole pool, shrunk for a finite
+            pool. Valid for queries drawn at random and a model fixed beforehand; otherwise a guide.
+        belief: P(best) per model under the two-parameter model.
+        annotated, queries: number of annotated queries, and of all.
+        certificate: what the stopping rule says, see `llmsel.race.RaceVerdict`; None without a
             rule.
         statement: the answer in one sentence, with what it is worth.
     """
@@ -60,7 +61,7 @@ class Answer:
     belief: Mapping[str, float]
     annotated: int
     queries: int
-    certificate: Certificate | None
+    certificate: RaceVerdict | None
     statement: str
 
 
@@ -69,22 +70,34 @@ class Session:
 
     Args:
         pool: the queries and models, with votes if the strategy needs them. Outcomes in it are
-            ignored. strategy: a `Strategy` or its name. seed: of the order that breaks ties; the
-            order itself, for the strategy Random. rule: stopping rule, as of a race:
-            `llmsel.elimination.Certified` (with the strategy Random) or
-            `llmsel.elimination.Heuristic` (any strategy); None for none. It only speaks: `ask` goes
-            on.
+            ignored.
+        strategy: a `Strategy` or its name.
+        seed: of the order that breaks ties; the order itself, for the strategy Random.
+        rule: stopping rule, as of a race: `llmsel.elimination.Certified` (with the strategy Random)
+            or `llmsel.elimination.Heuristic` (any strategy); None for none. It only speaks: `ask`
+            goes on.
         delta: win-rate margin (0..1) within which the rule may stop, fixed beforehand; 0 for none.
 
     Raises:
         InputError: an unknown strategy, a pool without what the strategy needs, or a certificate
             asked for in an order that is not random.
+
+    Example:
+        >>> session = Session(Pool(["q1", "q2", "q3"], ["new", "old"], "old"), "Random", seed=0)
+        >>> session.ask().query
+        'q1'
+        >>> session.tell("q1", {"new": 1})
+        >>> session.best().leaders
+        ('new',)
+        >>> session.undo()
+        'q1'
     """
 
     def __init__(
         self,
         pool: Pool,
         strategy: str | Strategy = "LLM Selector",
+        *,
         seed: int = 0,
         rule: Rule | None = None,
         delta: float = 0.0,
@@ -94,7 +107,7 @@ class Session:
         self.pool = pool.hide_outcomes()
         self.strategy = make(strategy)
         self.strategy.prepare(self.pool)
-        self._order = draw_orders(pool.n_queries, pool.n_queries, 1, seed)[0]
+        self._order = draw_orders(pool.n_queries, pool.n_queries, realizations=1, seed=seed)[0]
         if rule is not None and rule.certifies and not self._random:
             raise InputError(
                 f"no certificate for queries that {self.strategy.name} chooses: it holds only for "
@@ -102,7 +115,6 @@ class Session:
             )
         # the belief that chooses is the belief that is shown
         self._belief = getattr(self.strategy, "belief", None) or Belief()
-        self._place = {query: i for i, query in enumerate(pool.queries)}
         self.history: list[tuple[str, np.ndarray]] = []
         self._restart()
 
@@ -113,8 +125,14 @@ class Session:
         self._log_weights = self._belief.prior(1, self.pool.n_models)
         self._race: Races | None = None
         if self.rule is not None:
-            n, base = self.pool.n_models, self.pool.baseline_index
-            self._race = Races(1, n, base, self.pool.n_queries, self.rule, self.delta)
+            self._race = Races(
+                1,
+                self.pool.n_models,
+                baseline=self.pool.baseline_index,
+                pool_size=self.pool.n_queries,
+                rule=self.rule,
+                delta=self.delta,
+            )
         self._waiting: dict[int, np.ndarray] = {}  # told ahead of their turn
 
     @property
@@ -147,13 +165,11 @@ class Session:
             )
         scores = np.broadcast_to(self.strategy.scores(), self._rank.shape)
         i = int(pick(scores, self._rank)[0])
-        responses = None
-        if self.pool.responses is not None:
-            responses = dict(zip(self.pool.models, self.pool.responses[i], strict=True))
+        query = self.pool.queries[i]
         return Question(
-            query=self.pool.queries[i],
+            query=query,
             text=None if self.pool.texts is None else self.pool.texts[i],
-            responses=responses,
+            responses=None if self.pool.responses is None else self.pool.responses_to(query),
             reason=self._reason(scores[0], i),
         )
 
@@ -187,21 +203,18 @@ class Session:
             InputError: an unknown query or model, a query annotated before, another outcome.
                 Nothing is changed then.
         """
-        if query not in self._place:
-            raise unknown("query id", query, self.pool.queries)
-        i = self._place[query]
+        i = self.pool.place(query)
         if self._rank[0, i] == CLOSED:
             raise InputError(f"query '{query}' is annotated already; undo() takes the last back.")
         row = np.full(self.pool.n_models, MISSING, dtype=np.int8)
         for model, outcome in outcomes.items():
-            if model not in self.pool.models:
-                raise unknown("model", model, self.pool.models)
+            j = self.pool.column(model)
             if outcome not in (-1, 0, 1, MISSING) or isinstance(outcome, bool):
                 raise InputError(
                     f"the outcome of model '{model}' on query '{query}' is {outcome!r}; it must "
                     "be -1 (loss), 0 (draw) or 1 (win)."
                 )
-            row[self.pool.models.index(model)] = outcome
+            row[j] = outcome
         if row[self.pool.baseline_index] not in (0, MISSING):
             raise InputError(
                 f"the baseline '{self.pool.baseline}' cannot win or lose against itself."
@@ -227,12 +240,19 @@ class Session:
             race.begin_batch()
             race.learn(self._waiting.pop(turn)[None, None])
 
-    def certificate(self) -> Certificate | None:
+    def race_verdict(self) -> RaceVerdict | None:
         """Say what the stopping rule says; None without a rule."""
         if self._race is None or self.rule is None:
             return None
         calls = sum(int((row != MISSING).sum()) - 1 for _, row in self.history)
-        return certify(self._race, self.pool, self.rule, self.delta, calls, len(self.history))
+        return race_verdict(
+            self._race,
+            self.pool,
+            rule=self.rule,
+            delta=self.delta,
+            calls=calls,
+            queries=len(self.history),
+        )
 
     def undo(self) -> str:
         """Take the last annotation back; return its query id.
@@ -245,7 +265,7 @@ class Session:
         query, _ = self.history.pop()
         self._restart()
         for told, row in self.history:
-            self._learn(self._place[told], row)
+            self._learn(self.pool.place(told), row)
         return query
 
     def best(self) -> Answer:
@@ -270,7 +290,7 @@ class Session:
         complete = bool((count == n).all())
         name = " and ".join(leaders)
         tied = f"{name} are tied" if len(leaders) > 1 else f"{name} leads"
-        held = self.certificate()
+        held = self.race_verdict()
         certified = held is not None and held.certified
         if complete:
             worth = "every query is judged: this is exact."

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-
 import numpy as np
 from rapidfuzz import process
 from rapidfuzz.distance import LCSseq
 
 from llmsel._base.errors import unknown
-from llmsel._base.files import cache_dir
+from llmsel._base.files import cached_array
 from llmsel.pool import Pool
 from llmsel.weak_judges import TOKEN
 
@@ -19,15 +15,16 @@ KINDS = ("token_f1", "rouge_l")
 FORMAT = 1  # change it when the similarities of an unchanged input change
 
 
-def similarity(pool: Pool, kind: str = "token_f1", cache: bool = True) -> np.ndarray:
+def similarity(pool: Pool, kind: str = "token_f1", *, cache: bool = True) -> np.ndarray:
     """Measure the similarity of every two responses to the same query.
 
     Args:
-        pool: must hold responses. kind: ``token_f1``: shared tokens (with multiplicity) over the
-            mean length; ``rouge_l``: the same with the longest common subsequence (ROUGE-L's F
-            measure, Lin 2004). Tokens are lower-cased words and single punctuation marks; two empty
-            responses are equal (1), an empty and another one share nothing (0). cache: keep the
-            result in `llmsel._base.files.cache_dir`, keyed by a hash of all that goes in.
+        pool: must hold responses.
+        kind: ``token_f1``: shared tokens (with multiplicity) over the mean length; ``rouge_l``: the
+            same with the longest common subsequence (ROUGE-L's F measure, Lin 2004). Tokens are
+            lower-cased words and single punctuation marks; two empty responses are equal (1), an
+            empty and another one share nothing (0).
+        cache: keep the result in the cache folder, keyed by a hash of all that goes in.
 
     Returns:
         float32, shape ``(n, M, M)``, symmetric, in [0, 1], 1 on the diagonal.
@@ -38,21 +35,19 @@ def similarity(pool: Pool, kind: str = "token_f1", cache: bool = True) -> np.nda
     if kind not in KINDS:
         raise unknown("similarity", kind, KINDS)
     responses = pool.need("responses")
-    key = json.dumps([FORMAT, kind, responses.tolist()])
-    path = cache_dir() / "similarity" / f"{hashlib.sha256(key.encode()).hexdigest()}.npy"
-    if cache:
-        try:
-            return np.load(path)
-        except (OSError, ValueError):
-            pass  # absent or damaged: compute it again
-    result = np.stack([_one_query(row.tolist(), kind) for row in responses])
-    if cache:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        with part.open("wb") as file:
-            np.save(file, result)
-        part.replace(path)
-    return result
+
+    def measure() -> np.ndarray:
+        return np.stack([_one_query(row.tolist(), kind) for row in responses])
+
+    if not cache:
+        return measure()
+    return cached_array(
+        "similarity",
+        [FORMAT, kind, responses.tolist()],
+        shape=(*responses.shape, pool.n_models),
+        dtype=np.float32,
+        compute=measure,
+    )
 
 
 def _one_query(texts: list[str], kind: str) -> np.ndarray:

@@ -11,10 +11,12 @@ The paper gives the baselines only by name; the definitions here are this projec
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
+from llmsel._base.checks import made_of
 from llmsel._base.errors import InputError, unknown
 from llmsel.belief import Belief, ExpectedEntropy, posterior
 from llmsel.pool import MISSING, Pool
@@ -48,10 +50,16 @@ class Strategy(ABC):
             outcomes: int8, shape ``(R, M)``: their rows; unjudged cells are `Outcome.MISSING`.
         """
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Class name and parameters, as JSON can hold them; `from_settings` reads them."""
+        parameters = {k: v for k, v in vars(self).items() if not k.startswith("_")}
+        return {"name": type(self).__name__, **parameters}
+
     def __repr__(self) -> str:
-        """Class name and parameters: the key under which results are kept."""
-        shown = {k: v for k, v in vars(self).items() if not k.startswith("_")}
-        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in shown.items())})"
+        """Class name and parameters, as they are written in code."""
+        parameters = list(self.settings.items())[1:]
+        return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in parameters)})"
 
 
 class Random(Strategy):
@@ -134,7 +142,7 @@ class BradleyTerry(Strategy):
 
     def prepare(self, pool: Pool) -> None:
         """Lay out the vote shares as one matrix (3 * candidates, n)."""
-        self._candidates = np.array([j for j in range(pool.n_models) if j != pool.baseline_index])
+        self._candidates = pool.candidate_columns
         shares = vote_shares(pool)  # (n, m, 3)
         self._shares = np.ascontiguousarray(shares.transpose(2, 1, 0).reshape(-1, len(shares)))
 
@@ -153,7 +161,8 @@ class BradleyTerry(Strategy):
         strength = p / (1 - p)  # exp(theta)
         luce = strength / (1 + strength.sum(axis=1, keepdims=True))  # the baseline has strength 1
         gain = np.stack([-np.log1p(-p), -0.5 * np.log(4 * p * (1 - p)), -np.log(p)], axis=1)
-        return (gain * luce[:, None]).reshape(len(p), -1) @ self._shares
+        nats: np.ndarray = (gain * luce[:, None]).reshape(len(p), -1) @ self._shares
+        return nats
 
     def observe(self, chosen: np.ndarray, outcomes: np.ndarray) -> None:
         """Count points and judged queries."""
@@ -247,7 +256,8 @@ class SelectLLM(Strategy):
         """Expected dissimilarity, shape ``(R, n)``."""
         p = posterior(self._log_weights)
         first, second = self._pairs
-        return (p[:, first] * p[:, second]) @ self._unlike
+        unlike: np.ndarray = (p[:, first] * p[:, second]) @ self._unlike
+        return unlike
 
     def observe(self, chosen: np.ndarray, outcomes: np.ndarray) -> None:
         """Weigh each model by its score."""
@@ -275,6 +285,16 @@ def make(strategy: str | Strategy) -> Strategy:
     return STRATEGIES[strategy]()
 
 
+def from_settings(settings: Mapping[str, Any]) -> Strategy:
+    """Make the strategy that has these `Strategy.settings`.
+
+    Raises:
+        InputError: a strategy that llmsel does not know, or parameters that it does not have.
+    """
+    classes = {cls.__name__: cls for cls in STRATEGIES.values()}
+    return made_of(settings, classes, kind="strategy")
+
+
 def possible(pool: Pool) -> list[str]:
     """Names of the strategies for which the pool holds what they need."""
     return [
@@ -289,7 +309,7 @@ def vote_shares(pool: Pool) -> np.ndarray:
 
     Only the ``m`` candidates: the baseline's votes are draws by definition.
     """
-    votes = np.delete(pool.need("votes"), pool.baseline_index, axis=1)
+    votes = pool.need("votes")[:, pool.candidate_columns]
     return np.stack([(votes == code).mean(axis=-1) for code in (-1, 0, 1)], axis=-1)
 
 
@@ -312,7 +332,8 @@ def pick(scores: np.ndarray, rank: np.ndarray) -> np.ndarray:
     scores = np.where(rank == closed, -np.inf, scores)
     best = scores.max(axis=1, keepdims=True)
     tied = scores >= best - TIE * np.abs(best)
-    return np.where(tied, rank, closed).argmin(axis=1)
+    first: np.ndarray = np.where(tied, rank, closed).argmin(axis=1)
+    return first
 
 
 CLOSED = np.iinfo(np.int32).max  # rank of a query that cannot be chosen

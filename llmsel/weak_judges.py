@@ -7,9 +7,6 @@ comparing a model's score with the baseline's on the same query (LLM Selector, s
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
 import re
 from collections.abc import Sequence
 
@@ -17,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from llmsel._base.errors import InputError, unknown
-from llmsel._base.files import cache_dir
+from llmsel._base.files import cached_array
 from llmsel.pool import Pool
 
 TOKEN = re.compile(r"\w+|[^\w\s]")
@@ -29,6 +26,7 @@ FORMAT = 2  # change it when the scores of an unchanged input change
 def add_votes(
     pool: Pool,
     orders: Sequence[int] = tuple(range(1, 11)),
+    *,
     variant: str = "mean_probability",
     cache: bool = True,
 ) -> Pool:
@@ -45,6 +43,12 @@ def add_votes(
 
     Raises:
         InputError: no responses, an unknown variant, or an order below 1.
+
+    Example:
+        >>> answers = [["a cat sat", "a cat sat on a mat"], ["", "no"]]
+        >>> pool = Pool(["q1", "q2"], ["new", "old"], "old", responses=answers)
+        >>> add_votes(pool, orders=(1, 2), cache=False).votes[:, 0].tolist()  # of 'new'
+        [[1, 0], [-1, -1]]
     """
     orders = tuple(orders)
     if variant not in VARIANTS:
@@ -52,31 +56,21 @@ def add_votes(
     if not orders or min(orders) < 1:
         raise InputError(f"orders must be k >= 1, at least one; got {list(orders)}.")
     responses = pool.need("responses")
-    scores = (_cached_scores if cache else _scores)(responses, orders, variant)
+    if cache:
+        scores = cached_array(
+            "kgrams",
+            [FORMAT, orders, variant, responses.tolist()],
+            shape=(*responses.shape, len(orders)),
+            dtype=np.float64,
+            compute=lambda: _scores(responses, orders, variant),
+        )
+    else:
+        scores = _scores(responses, orders, variant)
     return pool.replace(votes=compare_with_baseline(scores, pool.baseline_index))
 
 
-def _cached_scores(responses: np.ndarray, orders: tuple[int, ...], variant: str) -> np.ndarray:
-    key = json.dumps([FORMAT, orders, variant, responses.tolist()])
-    path = cache_dir() / "kgrams" / f"{hashlib.sha256(key.encode()).hexdigest()}.npy"
-    shape = (*responses.shape, len(orders))
-    try:
-        scores = np.load(path)
-        if scores.shape == shape and scores.dtype == np.float64:
-            return scores
-    except (OSError, ValueError):
-        pass  # absent or damaged: compute it again
-    scores = _scores(responses, orders, variant)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")
-    with part.open("wb") as file:
-        np.save(file, scores)
-    part.replace(path)
-    return scores
-
-
 def _scores(responses: np.ndarray, orders: tuple[int, ...], variant: str) -> np.ndarray:
-    scores = kgram_scores(responses.ravel().tolist(), max(orders), variant)
+    scores = kgram_scores(responses.ravel().tolist(), max(orders), variant=variant)
     return np.moveaxis(scores[np.asarray(orders) - 1].reshape(len(orders), *responses.shape), 0, -1)
 
 
@@ -96,7 +90,7 @@ def compare_with_baseline(scores: np.ndarray, baseline: int) -> np.ndarray:
 
 
 def kgram_scores(
-    texts: Sequence[str], max_order: int, variant: str = "mean_probability"
+    texts: Sequence[str], max_order: int, *, variant: str = "mean_probability"
 ) -> np.ndarray:
     """Score every text under the k-gram models counted on all of them.
 
@@ -125,10 +119,8 @@ def kgram_scores(
         grams = pd.factorize(context * vocabulary + tokens)[0]
         seen = np.bincount(grams)[grams]
         followers = np.bincount(context)[context]
-        if variant == "add_one":
-            value = (seen + 1) / (followers + vocabulary)
-        else:
-            value = seen / followers
+        smooth = variant == "add_one"
+        value = (seen + 1) / (followers + vocabulary) if smooth else seen / followers
         if variant == "mean_log_probability":
             np.log(value, out=value)
         result[k, filled] = np.add.reduceat(value, starts) / lengths[filled]

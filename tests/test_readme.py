@@ -80,6 +80,7 @@ def test_the_race_in_python_prints_what_the_readme_says(capsys):
     assert capsys.readouterr().out == said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", sorted(set(re.findall(r"^llmsel (\w+)", README, re.M))))
 def test_the_commands_exist(command):
     assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0

@@ -6,8 +6,9 @@ writes `scores.csv` (one row per query, one column per model)::
 
     python grade.py
 
-Only the standard library is needed, and the scores are deterministic. Code written by a model is
-never run in this process: a separate Python with tight limits runs it, see `run_tests`.
+The scores are deterministic. Code written by a model runs in a sandbox only, see `sandbox.py`;
+where there is none, it is not executed, and the committed grades of `scores.csv` stand in for it.
+All else needs the standard library only.
 """
 
 import argparse
@@ -16,23 +17,18 @@ import csv
 import json
 import os
 import re
-import subprocess
 import sys
-import tempfile
 import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import sandbox
+
 HERE = Path(__file__).resolve().parent
 
 Check = dict[str, Any]
-
-# Limits of the subprocess that runs the code of a response.
-CPU_SECONDS = 2
-WALL_SECONDS = 10.0
-MEMORY_BYTES = 256 * 1024 * 1024
 
 NUMBER_WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
@@ -264,90 +260,31 @@ def extract_code(response: str) -> tuple[str, bool]:
     return "", False
 
 
-# Runs in the subprocess. It limits itself first, then runs the code, and writes one character
-# per test to a pipe of its own, so that what the code prints cannot be taken for a verdict. The
-# audit hook forbids writing and starting programs even where the limits do not bind (as for root).
-RUNNER = """
-import json, os, resource, sys
-job = json.loads(sys.stdin.buffer.read())
-verdicts = os.dup(1)
-null = os.open(os.devnull, os.O_RDWR)
-for descriptor in (0, 1, 2):
-    os.dup2(null, descriptor)
-for name, value in (("RLIMIT_CPU", job["cpu"]), ("RLIMIT_AS", job["memory"]),
-                    ("RLIMIT_FSIZE", 0), ("RLIMIT_NPROC", 0), ("RLIMIT_CORE", 0)):
-    resource.setrlimit(getattr(resource, name), (value, value))
-def forbid(event, args):
-    if event == "open" and args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC):
-        raise PermissionError(event)
-    if event.startswith(("subprocess.", "socket.", "shutil.", "os.system", "os.exec", "os.fork",
-                         "os.posix_spawn", "os.spawn", "os.remove", "os.rename", "os.rmdir",
-                         "os.mkdir", "os.link", "os.symlink", "os.kill", "os.chmod", "os.chown",
-                         "os.truncate", "ctypes.")):
-        raise PermissionError(event)
-sys.addaudithook(forbid)
-def same(value, wanted):
+def same(value: Any, wanted: Any) -> bool:
+    """Tell whether a returned JSON value is the wanted one; numbers may differ by 1e-6."""
     if isinstance(wanted, bool) or isinstance(value, bool):
         return value is wanted
-    if isinstance(wanted, (int, float)):
-        return isinstance(value, (int, float)) and abs(value - wanted) < 1e-6
-    return type(value) is type(wanted) and value == wanted
-scope = {"__name__": "response"}
-try:
-    exec(compile(job["source"], "response", "exec"), scope)
-except BaseException:
-    pass
-function = scope.get(job["function"])
-named = callable(function)
-if not named:
-    others = [value for value in scope.values() if type(value) is type(forbid)]
-    function = others[0] if others else None
-if function is not None:
-    os.write(verdicts, b"D" if named else b"O")
-    for arguments, wanted in job["tests"]:
+    if isinstance(wanted, int | float) and isinstance(value, int | float):
         try:
-            passed = same(function(*arguments), wanted)
-        except BaseException:
-            passed = False
-        os.write(verdicts, b"1" if passed is True else b"0")
-os._exit(0)
-"""
+            return abs(value - wanted) < 1e-6
+        except OverflowError:  # an integer beyond any float
+            return False
+    return type(value) is type(wanted) and value == wanted
 
 
 def run_tests(source: str, function: str, tests: list[list[Any]]) -> tuple[bool, int]:
-    """Run the tests in a subprocess; return whether the function exists, and how many passed.
+    """Run the tests in the sandbox; return whether the function exists, and how many passed.
 
     Without it, the first function that the code defines under another name is tested instead.
+    The outputs are compared here: the sandbox does not know the wanted ones. A test that is not
+    reached (endless loop, crash) has not passed.
 
-    The subprocess is an isolated Python in an empty directory, with limits on processor time,
-    memory, file size and processes. Its environment holds nothing but a fixed hash seed, without
-    which the order of a set of strings, and so a score, would change from run to run; `-I` would
-    ignore that seed, hence its other two parts, `-P -s`. A test that is not reached (endless
-    loop, crash) has not passed.
+    Raises:
+        sandbox.Unavailable: there is no sandbox here, and nothing was executed.
     """
-    job = {
-        "source": source,
-        "function": function,
-        "tests": tests,
-        "cpu": CPU_SECONDS,
-        "memory": MEMORY_BYTES,
-    }
-    with tempfile.TemporaryDirectory() as directory:
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-s", "-S", "-B", "-c", RUNNER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            cwd=directory,
-            env={"PYTHONHASHSEED": "0"},
-            start_new_session=True,
-        )
-        try:
-            output, _ = process.communicate(json.dumps(job).encode(), timeout=WALL_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            output, _ = process.communicate()
-    return output.startswith(b"D"), output[1 : 1 + len(tests)].count(b"1")
+    found = sandbox.outputs(source, function, [arguments for arguments, _ in tests])
+    passed = sum(same(value, tests[i][1]) for i, value in found.values.items())
+    return found.named is True, passed
 
 
 # --- Everything together ------------------------------------------------------------------------
@@ -377,15 +314,51 @@ def read_jsonl(path: Path) -> list[dict[str, Any]]:
 def grade_all(
     queries: list[dict[str, Any]], responses: list[dict[str, Any]], jobs: int = 2
 ) -> dict[tuple[str, str], float]:
-    """Return the score of every (model, query_id); equal responses are graded only once."""
+    """Return the score of every (model, query_id); equal responses are graded only once.
+
+    Raises:
+        sandbox.Unavailable: there is no sandbox, and a response with code is not a committed one.
+    """
     checks = {query["query_id"]: query["check"] for query in queries}
     distinct = sorted({(row["query_id"], row["response"]) for row in responses})
+    grader = choose_grader()
     with ThreadPoolExecutor(jobs) as pool:
-        scores = list(pool.map(lambda pair: grade(checks[pair[0]], pair[1]), distinct))
+        scores = list(pool.map(lambda pair: grader(checks[pair[0]], pair[1]), distinct))
     by_response = dict(zip(distinct, scores, strict=True))
     return {
         (row["model"], row["query_id"]): by_response[row["query_id"], row["response"]]
         for row in responses
+    }
+
+
+def choose_grader() -> Callable[[Check, str], float]:
+    """Return `grade`, or where there is no sandbox, one that takes the committed grades of code."""
+    try:
+        sandbox.require()
+    except sandbox.Unavailable as refusal:
+        print(f"{refusal} The committed grades are used for it.", file=sys.stderr)
+    else:
+        return grade
+    known = committed_grades()
+
+    def grade_unexecuted(check: Check, response: str) -> float:
+        found = known.get((json.dumps(check), response))
+        return grade(check, response) if found is None else found
+
+    return grade_unexecuted
+
+
+def committed_grades() -> dict[tuple[str, str], float]:
+    """Return the committed grades of code, by check (as JSON) and response."""
+    checks = {row["query_id"]: row["check"] for row in read_jsonl(HERE / "queries.jsonl")}
+    with (HERE / "scores.csv").open(encoding="utf-8", newline="") as file:
+        scores = {row["query_id"]: row for row in csv.DictReader(file)}
+    return {
+        (json.dumps(checks[row["query_id"]]), row["response"]): float(
+            scores[row["query_id"]][row["model"]]
+        )
+        for row in read_jsonl(HERE / "responses.jsonl")
+        if checks[row["query_id"]]["type"] == "code"
     }
 
 
@@ -404,7 +377,10 @@ def main() -> None:
     queries = read_jsonl(args.queries)
     responses = read_jsonl(args.responses)
     models = list(dict.fromkeys(row["model"] for row in responses))
-    scores = grade_all(queries, responses, args.jobs)
+    try:
+        scores = grade_all(queries, responses, args.jobs)
+    except sandbox.Unavailable as refusal:
+        parser.exit(1, f"{refusal} There is no committed grade for one of the responses.\n")
     with args.output.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["query_id", *models])

@@ -1,14 +1,20 @@
-"""Where things are: the checkout, its results and figures, and the user's cache."""
+"""Where things are, and how they are kept: the checkout, the user's cache, whole files."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import os
+import secrets
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import numpy as np
 import pooch
 
 from llmsel._base.errors import InputError
@@ -69,3 +75,66 @@ def read_text(path: str | Path) -> str:
             f"'{path}' is not UTF-8: byte 0x{error.object[error.start]:02x} at position "
             f"{error.start}; save the file as UTF-8."
         ) from error
+
+
+@contextmanager
+def write_atomically(path: str | Path) -> Iterator[BinaryIO]:
+    """Open a binary file that becomes ``path`` when the block ends without an error.
+
+    Until then, and after an error, what was at ``path`` stays as it is: neither a stop half-way
+    nor a full disk leaves a torn file behind. Folders on the way are made.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # short, as names have a limit; one's own, as other processes and threads may write the same
+    part = path.with_name(f"{path.name[:100]}.{secrets.token_hex(4)}.part")
+    try:
+        with part.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def cached_array(
+    kind: str,
+    key: Any,
+    *,
+    shape: tuple[int, ...],
+    dtype: np.typing.DTypeLike,
+    compute: Callable[[], np.ndarray],
+) -> np.ndarray:
+    """Return an array from the cache, or compute it and keep it there.
+
+    A file that is absent, damaged or of another shape is computed again; a cache that cannot be
+    written costs a warning, never the result.
+
+    Args:
+        kind: folder inside `cache_dir`.
+        key: all that the array depends on, as JSON can hold it; a version of the code among it.
+        shape: of the array.
+        dtype: of the array.
+        compute: makes it.
+    """
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
+    path = cache_dir() / kind / f"{digest}.npy"
+    try:
+        kept = np.load(path, allow_pickle=False)
+        if isinstance(kept, np.ndarray) and kept.shape == shape and kept.dtype == dtype:
+            return kept
+    except (OSError, ValueError, EOFError):
+        pass  # absent or damaged
+    array = compute()
+    try:
+        with write_atomically(path) as file:
+            np.save(file, array)
+    except OSError as error:
+        warnings.warn(
+            f"nothing is kept in the cache '{path.parent}' ({error.strerror or error}); name a "
+            "folder that can be written in LLMSEL_CACHE.",
+            stacklevel=2,
+        )
+    return array

@@ -1,17 +1,80 @@
-"""Intervals: Wilson, order statistics, means."""
+"""Intervals: Wilson, order statistics, means of few values."""
 
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+COVERAGE = 0.95
 
 
-def interval(values: np.ndarray) -> tuple[float, float, float]:
-    """Lower end, mean, upper end of the 95 % normal interval of a mean over axis 0."""
-    mean = float(np.mean(values))
-    error = 1.96 * float(np.std(values, ddof=min(1, len(values) - 1))) / math.sqrt(len(values))
+def mean_interval(values: ArrayLike, *, coverage: float = COVERAGE) -> tuple[float, float, float]:
+    """Lower end, mean and upper end of Student's interval of a mean.
+
+    With few values the normal quantile promises too much: of four groups, 1.96 standard errors
+    cover the mean in 86 % of cases and not in 95 %.
+
+    Args:
+        values: one number per independent unit (a realization, a group, a benchmark), shape
+            ``(n,)``.
+        coverage: probability (0..1) that the interval holds the mean, for normal values.
+
+    Returns:
+        Low, mean, high, in the unit of the values. The ends are NaN for a single value, about
+        whose spread nothing is known.
+    """
+    numbers = np.asarray(values, dtype=float)
+    n, mean = len(numbers), float(np.mean(numbers))
+    if n < 2:
+        return math.nan, mean, math.nan
+    error = t_quantile(0.5 + coverage / 2, n - 1) * float(np.std(numbers, ddof=1)) / math.sqrt(n)
     return mean - error, mean, mean + error
+
+
+@cache
+def t_quantile(probability: float, freedom: int) -> float:
+    """Quantile of Student's t distribution.
+
+    Args:
+        probability: between 0.5 and 1, both excluded: the share of the distribution below.
+        freedom: degrees of freedom, 1 or more.
+
+    Returns:
+        The t at which `t_central` is ``2 probability - 1``, to the precision of a float.
+    """
+    low, high = 0.0, math.pi / 2
+    while low < (middle := (low + high) / 2) < high:
+        if t_central(middle, freedom) < 2 * probability - 1:
+            low = middle
+        else:
+            high = middle
+    return math.sqrt(freedom) * math.tan(high)
+
+
+def t_central(angle: float, freedom: int) -> float:
+    """Probability that Student's t lies within ``sqrt(freedom) tan(angle)`` of 0.
+
+    The finite sums of Abramowitz and Stegun, *Handbook of Mathematical Functions*, 26.7.3 and
+    26.7.4: exact for whole degrees of freedom.
+
+    Args:
+        angle: in radians, 0 to pi / 2.
+        freedom: degrees of freedom, 1 or more.
+
+    Returns:
+        A probability.
+    """
+    sine, cosine = math.sin(angle), math.cos(angle)
+    odd = freedom % 2
+    k = np.arange(1 + odd, freedom - 1, 2, dtype=float)  # factors k / (k + 1) of the next term
+    terms = np.cumprod(np.concatenate([[1.0], k / (k + 1) * cosine**2]))
+    if not odd:
+        return sine * float(terms.sum())
+    rest = sine * cosine * float(terms.sum()) if freedom > 1 else 0.0
+    return 2 / math.pi * (angle + rest)
 
 
 def wilson(rate: np.ndarray, count: float, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import json_lines, read_text
-from llmsel.answers.server import Endpoint, Prices, ServerError, estimate_tokens
+from llmsel.answers.server import Prices, Server, ServerError, estimate_tokens
 
 SETTINGS = {"name", "model", "base_url", "key", "system", "timeout", "prices", "parameters"}
 
@@ -26,15 +26,17 @@ class Model:
     """One ``[[model]]`` of models.toml.
 
     Args:
-        name: in the file of answers. model: its name on the server; ``name`` if left out. endpoint:
-            the server: ``base_url``, ``key`` (an environment variable), ``timeout``, ``prices``.
+        name: in the file of answers.
+        model: its name on the server; ``name`` if left out.
+        endpoint: the server: ``base_url``, ``key`` (an environment variable), ``timeout``,
+            ``prices``.
         system: instruction ahead of every query, or None.
         parameters: sent with every request, e.g. ``temperature``, ``max_tokens``, ``seed``.
     """
 
     name: str
     model: str
-    endpoint: Endpoint
+    endpoint: Server
     system: str | None
     parameters: Mapping[str, Any]
 
@@ -118,7 +120,7 @@ def read_models(path: str | Path) -> tuple[Model, ...]:
         models[name] = Model(
             name=name,
             model=str(table.get("model", name)),
-            endpoint=Endpoint(
+            endpoint=Server(
                 table.get("base_url"),
                 table.get("key", "OPENAI_API_KEY"),
                 float(table.get("timeout", 120)),

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import struct
-import zipfile
-import zlib
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from llmsel._base.errors import InputError
-
-ZSTANDARD = 93  # method number in a zip file
 
 
 def unpack(path: Path) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
@@ -21,42 +18,34 @@ def unpack(path: Path) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]
         The header, and every sample with the place it was found, sorted by id.
 
     Raises:
-        InputError: not a whole Inspect log, or no zstandard to read it.
+        InputError: not a whole Inspect log, or no library to read Zstandard.
     """
+    try:
+        zipfile, damage = zipfile_with_zstandard()
+    except ImportError as error:
+        raise InputError(f"to read '{path}', pip install 'llmsel[formats]'.") from error
     try:
         with zipfile.ZipFile(path) as log:
             names = log.namelist()
             # an evaluation that was stopped has no header.json yet
             start = "header.json" if "header.json" in names else "_journal/start.json"
-            head = json.loads(read_member(log, start))
+            head = json.loads(log.read(start))
             found = [name for name in names if name.startswith("samples/")]
-            entries = [(f"'{path}', {name}", json.loads(read_member(log, name))) for name in found]
-    except ImportError as error:
-        raise InputError(f"to read '{path}', pip install zstandard.") from error
-    except (zipfile.BadZipFile, KeyError, ValueError) as error:
+            entries = [(f"'{path}', {name}", json.loads(log.read(name))) for name in found]
+    except (zipfile.BadZipFile, damage, KeyError, ValueError) as error:
         raise InputError(f"'{path}' is not a whole Inspect log: {error}.") from error
     return head, sorted(entries, key=lambda entry: _sort_key(entry[1].get("id")))
 
 
-def read_member(log: zipfile.ZipFile, name: str) -> bytes:
-    """Read one member; Inspect packs with Zstandard, which zipfile learns only in Python 3.14."""
-    entry = log.getinfo(name)
-    if entry.compress_type != ZSTANDARD or hasattr(zipfile, "ZIP_ZSTANDARD"):
-        return log.read(name)
-    import zstandard
+def zipfile_with_zstandard() -> tuple[ModuleType, type[Exception]]:
+    """Import the library's zipfile, before Python 3.14 its backport; and its error of a frame."""
+    if sys.version_info >= (3, 14):
+        import zipfile
 
-    assert log.fp is not None
-    log.fp.seek(entry.header_offset)
-    *_, name_length, extra_length = struct.unpack("<4s5H3I2H", log.fp.read(30))
-    log.fp.seek(name_length + extra_length, 1)
-    packed = log.fp.read(entry.compress_size)
-    try:
-        data = zstandard.ZstdDecompressor().decompressobj().decompress(packed)
-    except zstandard.ZstdError as error:
-        raise ValueError(f"{name}: {error}") from error
-    if len(data) != entry.file_size or zlib.crc32(data) != entry.CRC:
-        raise ValueError(f"{name} is damaged")
-    return data
+        from compression.zstd import ZstdError
+    else:
+        from backports.zstd import ZstdError, zipfile
+    return zipfile, ZstdError
 
 
 def _sort_key(name: Any) -> tuple[int, int, str]:

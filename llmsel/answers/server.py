@@ -48,7 +48,7 @@ class Reply:
     tokens_out: int
 
 
-class Endpoint:
+class Server:
     """An OpenAI-compatible server.
 
     Args:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import inspect
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,7 @@ from llmsel._base.errors import InputError, unknown
 from llmsel.benchmarks import (
     alpacaeval,
     arena_hard,
+    assemble,
     humaneval,
     mt_bench,
     published,
@@ -68,15 +70,20 @@ BENCHMARKS = {
         humaneval.needed,
         own=humaneval.FILES,
     ),
-} | {
-    f"{kind}:{name}": Benchmark(partial(load, name), f"{n} x {m}", about.format(name), needed)
-    for kind, load, about, files_of in (
-        ("official", published.load, "the paper's published matrices of {}", published.needed),
-        ("twin", simulated.load, "simulated stand-in with the shape of the paper's {}", None),
-    )
-    for name, (n, m) in published.SHAPES.items()
-    for needed in (partial(files_of, name) if files_of else list,)
 }
+for _name, (_n, _m) in published.SHAPES.items():
+    BENCHMARKS[f"official:{_name}"] = Benchmark(
+        partial(published.load, _name),
+        f"{_n} x {_m}",
+        f"the paper's published matrices of {_name}",
+        partial(published.needed, _name),
+    )
+for _name, (_n, _m) in published.SHAPES.items():
+    BENCHMARKS[f"twin:{_name}"] = Benchmark(
+        partial(simulated.load, _name),
+        f"{_n} x {_m}",
+        f"simulated stand-in with the shape of the paper's {_name}",
+    )
 
 
 def names() -> tuple[str, ...]:
@@ -84,7 +91,7 @@ def names() -> tuple[str, ...]:
     return tuple(BENCHMARKS)
 
 
-def load(name: str, votes: bool = True, **options: Any) -> Pool:
+def load(name: str, *, votes: bool = True, **options: Any) -> Pool:
     """Load a benchmark with its weak votes.
 
     A benchmark made of published files is kept in the cache once it is read.
@@ -99,19 +106,19 @@ def load(name: str, votes: bool = True, **options: Any) -> Pool:
             had.
     """
     benchmark = _find(name)
+    known = inspect.signature(benchmark.load)
+    try:
+        known.bind(**options)
+    except TypeError as error:
+        raise InputError(f"benchmark '{name}': {error}; its options: {known}.") from error
 
     def build() -> Pool:
         pool = benchmark.load(**options)
         return add_votes(pool) if votes and pool.votes is None else pool
 
-    try:
-        if benchmark.files():
-            return cached(fingerprint(name), options | {"votes": votes}, build)
-        return build()
-    except TypeError as error:
-        if "unexpected keyword argument" not in str(error):
-            raise
-        raise InputError(f"benchmark '{name}': {str(error).split(') ', 1)[-1]}.") from error
+    if benchmark.files():
+        return cached(fingerprint(name), options | {"votes": votes}, build)
+    return build()
 
 
 def describe(name: str) -> dict[str, Any]:
@@ -130,6 +137,13 @@ def fingerprint(name: str) -> str:
     for path in benchmark.own:
         digest.update(path.read_bytes())
     return digest.hexdigest()
+
+
+def sources(name: str) -> tuple[Path, ...]:
+    """Modules that make a benchmark's pool of its files."""
+    load_it = _find(name).load
+    loader = inspect.getmodule(load_it.func if isinstance(load_it, partial) else load_it)
+    return tuple(Path(str(module.__file__)) for module in (assemble, loader) if module)
 
 
 def fetch_files(name: str) -> list[Path]:

@@ -122,6 +122,8 @@ def _download(url: str, path: Path, pinned: str) -> None:
             except requests.RequestException as error:
                 failure = InputError(f"'{url}' cannot be had: {_reason(error)}; {WAY_OUT}.")
                 code = 500 if error.response is None else error.response.status_code
+                if error.response is not None:
+                    error.response.close()  # pooch leaves it open
                 if code < 500 and code not in (408, 429):
                     raise failure from error
             if wait is None:

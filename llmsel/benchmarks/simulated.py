@@ -70,11 +70,12 @@ def simulate(
     """Simulate a pool of any size by the module's model.
 
     Args:
-        n, m, z: number of queries, candidates and weak judges. seed: the same seed gives the same
-            pool, in memory or in a file. agreement: share of votes that equal the outcome, within
-            (0, 1). draws: share of draws among the outcomes, within [0, 1). path: write the votes
-            to this ``.npy`` file block by block and map it into memory (read-only); needed for
-            pools whose votes, ``n * (m + 1) * z`` bytes, do not fit.
+        n, m, z: number of queries, candidates and weak judges.
+        seed: the same seed gives the same pool, in memory or in a file.
+        agreement: share of votes that equal the outcome, within (0, 1).
+        draws: share of draws among the outcomes, within [0, 1).
+        path: write the votes to this ``.npy`` file block by block and map it into memory
+            (read-only); needed for pools whose votes, ``n * (m + 1) * z`` bytes, do not fit.
         name: name of the pool.
 
     Returns:

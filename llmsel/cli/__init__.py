@@ -12,7 +12,7 @@ import typer
 
 from llmsel import benchmarks
 from llmsel._base.errors import InputError, unknown
-from llmsel._base.files import ROOT
+from llmsel._base.files import ROOT, VERSION
 from llmsel.benchmarks import cards
 from llmsel.cli import session
 from llmsel.cli.options import AsJson, parameters
@@ -29,6 +29,22 @@ app.add_typer(data_app, name="data")
 session.register(app)
 
 Name = Annotated[str, typer.Argument(help="A benchmark of `llmsel data list`.")]
+
+
+def _tell_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"llmsel {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_any_command(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 @data_app.command("list")

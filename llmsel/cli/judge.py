@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from tqdm import tqdm
@@ -22,17 +21,19 @@ from llmsel.cli.options import (
     read_begun,
     read_pool,
 )
-from llmsel.judging.collect import annotate, bias, race
+from llmsel.judging.collect import annotate, bias, judge_race
+from llmsel.judging.isolated import SECONDS, Isolated
 from llmsel.judging.judges import Judge, ProgramJudge
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.replay import Annotation
-from llmsel.race import Certificate, Race
+from llmsel.race import Race, RaceVerdict
 from llmsel.session import Answer
 
 ORDERS = ("both", "candidate first", "baseline first")
 
 
 def judge_command(
+    context: typer.Context,
     log: Log,
     pool: Source,
     baseline: Baseline = None,
@@ -47,6 +48,9 @@ def judge_command(
         str | None,
         typer.Option(help="file.py:function instead of an LLM: (query, response) -> score."),
     ] = None,
+    seconds: Annotated[
+        float, typer.Option("--time-limit", help="Seconds of a program for one answer.")
+    ] = SECONDS,
     delta: Annotated[
         float | None,
         typer.Option(help="Stop once within this margin (win rate) of the best; 0.01 if none."),
@@ -89,7 +93,6 @@ def judge_command(
     the settings of its race, and LOG.cache what the LLM said.
 
     Examples:
-
     llmsel judge race.jsonl --pool answers.jsonl --baseline gpt-4 --model gpt-4o-mini
 
     llmsel judge race.jsonl --pool answers.jsonl --baseline a --program grade.py:score
@@ -105,7 +108,7 @@ def judge_command(
         raise InputError(f"'{log}' holds a race; leave --queries out, or begin a new log.")
     judge: Judge
     if program is not None:
-        judge = ProgramJudge(_load(program))
+        judge = _program(context, program, seconds)
     else:
         judge = _llm(log, model, base_url, key, orders, price_in, price_out, structured, parameter)
         bill = judge.estimate(answers)  # type: ignore[attr-defined]
@@ -119,7 +122,7 @@ def judge_command(
         if not yes and not typer.confirm("start?", err=True):
             raise typer.Exit(1)
     strategy = None if held is not None else "LLM Selector" if run is None else "Random"
-    said: Answer | Certificate
+    said: Answer | RaceVerdict
     with AnnotationLog(log, answers, strategy) as opened:
         if run is not None:
             said = _race(opened, judge, run, calls, workers)
@@ -129,6 +132,7 @@ def judge_command(
         given = list(opened.given)
     if as_json:
         found = {**facts(said), "outcomes": len(given), "bias": _bias(given)}
+        found["failed"] = _failed(given)
         spent = getattr(judge, "spent", None)
         typer.echo(json.dumps(found | ({"spent": spent} if spent else {}), indent=2))
         return
@@ -139,14 +143,14 @@ def judge_command(
 
 def _race(
     log: AnnotationLog, judge: Judge, run: Race, calls: int | None, workers: int
-) -> Certificate:
+) -> RaceVerdict:
     with tqdm(unit=" calls", desc="race", disable=None) as bar:
 
-        def watch(now: Certificate) -> None:
+        def watch(now: RaceVerdict) -> None:
             bar.update(len(log.given) - bar.n)
             bar.set_postfix_str(f"{now.queries} queries, {len(now.live)} models left")
 
-        return race(log, judge, run, calls, workers, watch)
+        return judge_race(log, judge, run, calls, workers, watch)
 
 
 def _bias(given: list[Annotation]) -> dict[str, float] | None:
@@ -156,7 +160,10 @@ def _bias(given: list[Annotation]) -> dict[str, float] | None:
 
 def _remarks(judge: Judge, given: list[Annotation]) -> list[str]:
     """Say what was spent now, how far the judge can be trusted, and what to do next."""
-    lines = []
+    failed = _failed(given)
+    lines = [f"no judgement of '{f['model']}' on '{f['query']}': {f['why']}" for f in failed[:5]]
+    if len(failed) > 5:
+        lines.append(f"and {len(failed) - 5} more failed judgements; --json names all")
     if (spent := getattr(judge, "spent", None)) is not None:
         lines.append(f"spent now: {spent['calls']:.0f} calls, cost {spent['cost']:.4g}")
     if (found := _bias(given)) is not None:
@@ -204,16 +211,17 @@ def _llm(
     )
 
 
-def _load(program: str) -> Any:
-    """Import ``file.py:function``."""
-    path, _, name = program.rpartition(":")
-    if not path or not Path(path).is_file():
-        raise InputError(f"no program '{program}'; name it as file.py:function.")
-    spec = importlib.util.spec_from_file_location("llmsel_program", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise InputError(f"'{path}' has no function '{name}'.")
-    return function
+def _program(context: typer.Context, program: str, seconds: float) -> Judge:
+    """Isolate ``file.py:function`` until the command ends."""
+    function = Isolated(program, seconds=seconds)
+    context.call_on_close(function.close)
+    return ProgramJudge(function)
+
+
+def _failed(given: list[Annotation]) -> list[dict[str, str]]:
+    """Name the judgements that failed, and why."""
+    return [
+        {"query": each.query, "model": each.model, "why": each.detail["failed"]}
+        for each in given
+        if "failed" in each.detail
+    ]

@@ -17,7 +17,7 @@ from llmsel.answers.read import read_answers
 from llmsel.elimination import Certified, Heuristic
 from llmsel.judging.replay import Contents, read_events, read_log
 from llmsel.pool import Pool
-from llmsel.race import Certificate, Race
+from llmsel.race import Race, RaceVerdict
 from llmsel.session import Answer
 from llmsel.weak_judges import add_votes
 
@@ -80,7 +80,7 @@ def race_of(
         raise InputError("--heuristic promises no error rate: leave --alpha out.")
     rule = Heuristic() if heuristic else Certified(0.05 if alpha is None else alpha)
     wide, many = 0.01 if delta is None else delta, 4 if batch is None else batch
-    new = Race(pool, rule, seed or 0, wide, many)
+    new = Race(pool, rule, seed=seed or 0, delta=wide, batch=many)
     if held is None or held.race is None:
         return new
     rules = True if heuristic else alpha
@@ -90,11 +90,11 @@ def race_of(
     return Race.of_settings(pool, held.race)
 
 
-def facts(said: Answer | Certificate) -> dict[str, object]:
+def facts(said: Answer | RaceVerdict) -> dict[str, object]:
     """Turn what a session or race says into a dictionary that JSON can hold."""
 
     def plain(value: object) -> object:
-        if isinstance(value, Certificate):
+        if isinstance(value, RaceVerdict):
             return facts(value)
         return dict(value) if isinstance(value, Mapping) else value
 

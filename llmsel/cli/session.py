@@ -13,7 +13,7 @@ from llmsel._base.errors import InputError, unknown
 from llmsel.cli.judge import judge_command
 from llmsel.cli.options import AsJson, Baseline, Log, Source, facts, race_of, read_begun, read_pool
 from llmsel.elimination import Certified, Heuristic
-from llmsel.judging.collect import certificate, resume
+from llmsel.judging.collect import resume, verdict_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.replay import read_log, replay
 from llmsel.pool import MISSING
@@ -47,7 +47,6 @@ def ask(
     """Print the next query, the responses and why it was picked; begins the log if it is new.
 
     Examples:
-
     llmsel session ask log.jsonl --pool answers.jsonl --baseline gpt-4
 
     llmsel session ask race.jsonl --pool answers.jsonl --baseline gpt-4 --race --delta 0.05
@@ -88,7 +87,7 @@ def _race_question(log: AnnotationLog) -> Question:
     assert run is not None
     tasks, pool = run.ask(), log.session.pool
     if not tasks:
-        raise InputError(f"the race is over: {run.certificate().statement}")
+        raise InputError(f"the race is over: {run.verdict().statement}")
     query, models = tasks[0].query, tasks[0].models
     responses = None
     if pool.responses is not None:
@@ -153,7 +152,13 @@ def replay_command(
     Example: llmsel session replay log.jsonl --pool answers.jsonl --baseline gpt-4
     """
     session = replay(log, read_pool(pool, baseline))
-    again = Session(session.pool, session.strategy, session.seed, session.rule, session.delta)
+    again = Session(
+        session.pool,
+        session.strategy,
+        seed=session.seed,
+        rule=session.rule,
+        delta=session.delta,
+    )
     for number, (query, row) in enumerate(session.history, 1):
         again.tell(query, dict(zip(session.pool.models, row.tolist(), strict=True)))
         answer = again.best()
@@ -170,7 +175,7 @@ def status(log: Log, pool: Source, baseline: Baseline = None, as_json: AsJson = 
     Example: llmsel session status log.jsonl --pool answers.jsonl --baseline gpt-4 --json
     """
     contents = read_log(log, read_pool(pool, baseline))
-    held = certificate(contents)
+    held = verdict_of(contents)
     said = contents.session.best() if held is None else held
     if as_json:
         typer.echo(json.dumps({**facts(said), "outcomes": len(contents.given)}, indent=2))

@@ -1,1 +1,5 @@
-"""Have answers judged, and keep every outcome."""
+"""Have answers judged by a person, an LLM or a program, and keep every outcome."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -10,7 +10,7 @@ from llmsel.judging.judges import Group, Judge, Verdict, groups, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.replay import Annotation, Contents
 from llmsel.pool import MISSING
-from llmsel.race import Certificate, Race, Task
+from llmsel.race import Race, RaceVerdict, Task
 
 
 def annotate(
@@ -81,14 +81,14 @@ def fill(
             raise
 
 
-def race(
+def judge_race(
     log: AnnotationLog,
     judge: Judge,
     run: Race,
     calls: float | None = None,
     workers: int = 1,
-    watch: Callable[[Certificate], None] | None = None,
-) -> Certificate:
+    watch: Callable[[RaceVerdict], None] | None = None,
+) -> RaceVerdict:
     """Let a judge run a `Race`: the fewest comparisons until the best model is certain.
 
     A race asks only for the models that can still win, so most queries stay unfinished in the
@@ -124,8 +124,8 @@ def race(
         fill(log, judge, cells, workers)
         tasks = catch_up(run, log.rows)
         if watch is not None:
-            watch(run.certificate())
-    return run.certificate()
+            watch(run.verdict())
+    return run.verdict()
 
 
 def catch_up(run: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[Task, ...]:
@@ -164,10 +164,10 @@ def resume(contents: Contents | AnnotationLog) -> Race | None:
     return run
 
 
-def certificate(contents: Contents | AnnotationLog) -> Certificate | None:
+def verdict_of(contents: Contents | AnnotationLog) -> RaceVerdict | None:
     """Rebuild the certificate of the race that a log holds; as `resume`."""
     run = resume(contents)
-    return None if run is None else run.certificate()
+    return None if run is None else run.verdict()
 
 
 def bias(given: Iterable[Annotation]) -> dict[str, float]:

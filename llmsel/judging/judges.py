@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from llmsel._base.errors import InputError
+from llmsel.judging.isolated import GraderError, called, outcome_in, score_in
 from llmsel.pool import MISSING, Pool
 
 
@@ -43,7 +43,9 @@ class ProgramJudge(Judge):
     Args:
         function: ``(query, response) -> score`` (higher is better, compared with the baseline's),
             or with ``compares=True`` ``(query, response, baseline_response) -> -1, 0, 1``. The
-            query is its text; look references up by it.
+            query is its text; look references up by it. An exception, `sys.exit`, NaN or another
+            type is a failed judgement. `llmsel.judging.isolated.Isolated` gives one that may crash
+            or hang as well.
         compares: which of the two the function is.
         name: in the log; the function's own if None.
     """
@@ -57,25 +59,20 @@ class ProgramJudge(Judge):
         self._compares = compares
 
     def judge(self, query: str, response: str, baseline_response: str) -> Verdict:
-        """Call the function.
-
-        Raises:
-            InputError: it returned no outcome, or no number.
-        """
-        if self._compares:
-            outcome = self._function(query, response, baseline_response)
-            if outcome not in (-1, 0, 1, MISSING):
-                raise InputError(f"judge '{self.name}' returned {outcome!r}; return -1, 0 or 1.")
-            return Verdict(int(outcome))
-        scores = [self._function(query, each) for each in (response, baseline_response)]
+        """Call the function; where it fails, the judgement is missing, for the reason given."""
+        compare = self._compared if self._compares else self._scored
         try:
-            mine, other = (float(score) for score in scores)
-        except (TypeError, ValueError) as error:
-            raise InputError(
-                f"judge '{self.name}' returned {scores[0]!r} and {scores[1]!r}; return a number."
-            ) from error
-        if mine != mine or other != other:
-            return Verdict(MISSING, detail={"scores": [str(mine), str(other)]})  # NaN: no score
+            return compare(query, response, baseline_response)
+        except GraderError as error:
+            return Verdict(MISSING, detail={"failed": f"'{self.name}' {error}"})
+
+    def _compared(self, query: str, response: str, baseline_response: str) -> Verdict:
+        return Verdict(outcome_in(called(self._function, query, response, baseline_response)))
+
+    def _scored(self, query: str, response: str, baseline_response: str) -> Verdict:
+        mine, other = (
+            score_in(called(self._function, query, each)) for each in (response, baseline_response)
+        )
         return Verdict((mine > other) - (mine < other), detail={"scores": [mine, other]})
 
 

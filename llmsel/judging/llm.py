@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from llmsel._base.errors import InputError
-from llmsel.answers.server import Endpoint, Prices, Reply, estimate_tokens
+from llmsel.answers.server import Prices, Reply, Server, estimate_tokens
 from llmsel.judging.judges import Judge, Verdict, groups, text_of
 from llmsel.pool import MISSING, Pool
 
@@ -48,7 +48,7 @@ class LLMJudge(Judge):
 
     Args:
         model: its name on the server.
-        base_url, key, timeout, tries: see `llmsel.answers.server.Endpoint`.
+        base_url, key, timeout, tries: see `llmsel.answers.server.Server`.
         orders: "both", or one of "candidate first" and "baseline first" (half the price, and a
             position bias you cannot see).
         prices: per million tokens; None if it costs nothing.
@@ -82,7 +82,7 @@ class LLMJudge(Judge):
         self.parameters = {"temperature": 0.0, "max_tokens": 200, **(parameters or {})}
         if structured:
             self.parameters["response_format"] = FORMAT
-        self.endpoint = Endpoint(base_url, key, timeout, tries, prices)
+        self.endpoint = Server(base_url, key, timeout, tries, prices)
         self._instruction = instruction
         self._retries = retries
         self._lock = threading.Lock()

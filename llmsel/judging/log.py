@@ -18,7 +18,7 @@ import filelock
 
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import VERSION
-from llmsel.elimination import Rule, rule_settings
+from llmsel.elimination import Rule
 from llmsel.judging.replay import ORDERS, Annotation, Contents, begin_session, read_events
 from llmsel.pool import MISSING, Pool
 from llmsel.session import Session
@@ -79,7 +79,7 @@ class AnnotationLog:
                 warnings.warn(self.repaired, stacklevel=2)
             if header is None:
                 chosen = make("LLM Selector" if strategy is None else strategy)
-                session = Session(pool, chosen, seed or 0, rule, delta or 0.0)
+                session = Session(pool, chosen, seed=seed or 0, rule=rule, delta=delta or 0.0)
                 self._write([_header(session)])
                 _sync_folder(self.path.parent)
             else:
@@ -262,7 +262,7 @@ def _header(session: Session) -> dict[str, Any]:
         "baseline": session.pool.baseline,
         "strategy": repr(session.strategy),
         "seed": session.seed,
-        "rule": None if session.rule is None else rule_settings(session.rule),
+        "rule": None if session.rule is None else session.rule.settings,
         "delta": session.delta,
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "version": VERSION,

@@ -181,7 +181,7 @@ class AnnotationView:
             said = session.best().statement if done else "no query is finished yet"
             said = f"{done} of {session.pool.n_queries} queries; {said}"
         else:
-            held = self._race.certificate()
+            held = self._race.verdict()
             done, said = held.queries, held.statement
         self._progress.value = done
         self._state.value = html.escape(said)

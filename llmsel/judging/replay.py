@@ -19,7 +19,8 @@ from typing import Any
 
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
-from llmsel.elimination import Rule, rule_of, rule_settings
+from llmsel import elimination
+from llmsel.elimination import Rule
 from llmsel.pool import MISSING, Pool
 from llmsel.session import Session
 from llmsel.strategies import STRATEGIES, Strategy, make
@@ -206,15 +207,15 @@ def begin_session(
     for what, wanted, kept in (
         ("strategy", repr(chosen), header["strategy"]),
         ("seed", header["seed"] if seed is None else seed, header["seed"]),
-        ("rule", kept_rule if rule is None else rule_settings(rule), kept_rule),
+        ("rule", kept_rule if rule is None else rule.settings, kept_rule),
         ("delta", kept_delta if delta is None else delta, kept_delta),
     ):
         if wanted != kept:
             raise InputError(
                 f"'{path.name}' was begun with {what} {kept}, not {wanted}; use that, or a new log."
             )
-    known = None if kept_rule is None else rule_of(kept_rule)
-    return Session(pool, chosen, header["seed"], known, kept_delta)
+    known = None if kept_rule is None else elimination.from_settings(kept_rule)
+    return Session(pool, chosen, seed=header["seed"], rule=known, delta=kept_delta)
 
 
 def _strategy_of(shown: str) -> Strategy:

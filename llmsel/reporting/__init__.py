@@ -1,1 +1,5 @@
-"""Figures and pages."""
+"""Figures in one grammar, and the report of a decision."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,7 +7,7 @@ same in every figure.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from llmsel.studies.scores import GAP, IDENTIFICATION, near_best
 
@@ -36,15 +37,22 @@ SPARE = [
     ("#44AA99", (0, (7, 1)), "p"),
 ]
 
+INK, MARK, OTHER = "#000000", "#D55E00", "#0072B2"  # Okabe-Ito
+MARKS = ("o", "s", "^", "D", "X", "P")
 
-def style(strategy: str, position: int = 0) -> dict:
+
+def style(strategy: str, position: int = 0) -> dict[str, Any]:
     """Line properties of a strategy; ``position`` spreads unknown strategies over `SPARE`."""
     colour, line, marker = STYLES.get(strategy, SPARE[position % len(SPARE)])
     return {"color": colour, "linestyle": line, "marker": marker, "label": strategy}
 
 
 def curve(
-    table: pd.DataFrame, metric: str, ax: Axes | None = None, band: tuple[str, ...] | None = None
+    table: pd.DataFrame,
+    metric: str,
+    ax: Axes | None = None,
+    *,
+    band: tuple[str, ...] | None = None,
 ) -> Axes:
     """Draw one metric against the number of annotated queries, one line per strategy.
 
@@ -102,7 +110,11 @@ def _axis_name(metric: str) -> str:
 
 
 def panels(
-    tables: dict[str, pd.DataFrame], metric: str, columns: int = 2, size: tuple = (5.0, 3.4)
+    tables: Mapping[str, pd.DataFrame],
+    metric: str,
+    *,
+    columns: int = 2,
+    size: tuple[float, float] = (5.0, 3.4),
 ) -> Figure:
     """Draw one metric for several benchmarks, one panel each, with one legend below."""
     rows = -(-len(tables) // columns)
@@ -111,7 +123,7 @@ def panels(
         rows, columns, figsize=(size[0] * columns, size[1] * rows), layout="constrained"
     )
     flat = np.atleast_1d(axes).ravel()
-    handles: dict = {}
+    handles: dict[str, Any] = {}
     for ax, table in zip(flat, tables.values(), strict=False):
         curve(table, metric, ax)
         for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
@@ -137,35 +149,21 @@ def overview(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def save(figure: Figure, path: str | Path) -> list[Path]:
-    """Save a figure as SVG and PNG (without a time stamp); return the two paths."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with plt.rc_context({"svg.hashsalt": "llmsel", "svg.fonttype": "none"}):
-        svg, png = path.with_suffix(".svg"), path.with_suffix(".png")
-        figure.savefig(svg, metadata={"Date": None})
-        figure.savefig(png, dpi=150)
-    return [svg, png]
-
-
-INK, MARK, OTHER = "#000000", "#D55E00", "#0072B2"  # Okabe-Ito
-
-
-MARKS = ("o", "s", "^", "D", "X", "P")
-
-
 def new_axes(width: float = 6.4, height: float = 3.8) -> Axes:
     """Return the axes of a new figure."""
     return plt.subplots(figsize=(width, height), layout="constrained")[1]
 
 
 def forest(
-    table: pd.DataFrame, name: str, value: str, ax: Axes | None = None, scale: float = 100
+    table: pd.DataFrame, name: str, value: str, ax: Axes | None = None, *, scale: float = 100
 ) -> Axes:
     """Draw one point with its interval per row, first row on top, and a line at 0.
 
     Args:
         table: with columns ``name``, ``value``, ``low``, ``high``.
+        name: column of the rows' names.
+        value: column of the values.
+        ax: where to draw; None makes a new figure.
         scale: of the values (100: shares are shown in points).
     """
     ax = new_axes(6.4, 0.32 * len(table) + 1.1) if ax is None else ax
@@ -184,14 +182,23 @@ def band(
     x: str,
     value: str,
     ax: Axes | None = None,
+    *,
     scale: float = 100,
     label: str | None = None,
     position: int = 0,
     joined: bool = True,
 ) -> Axes:
-    """Draw a value with its interval against a number; ``position`` picks colour and marker.
+    """Draw a value with its interval against a number.
 
-    ``joined=False`` leaves the line out, for rows that are no steps of one thing.
+    Args:
+        table: with columns ``x``, ``value``, ``low``, ``high``.
+        x: column of the numbers.
+        value: column of the values.
+        ax: where to draw; None makes a new figure.
+        scale: of the values (100: shares are shown in points).
+        label: of the line, for a legend.
+        position: among the lines of a figure; picks colour, marker and line.
+        joined: False leaves the line out, for rows that are no steps of one thing.
     """
     ax = new_axes() if ax is None else ax
     colour = (INK, MARK, OTHER)[position % 3]
@@ -216,6 +223,7 @@ def null_strip(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
     Args:
         table: from `llmsel.studies.paired.shuffled_null`.
+        ax: where to draw; None makes a new figure.
     """
     ax = new_axes(6.4, 2.4) if ax is None else ax
     value = 100 * table.set_index("votes")["value"]
@@ -246,8 +254,10 @@ def simplex(
     """Draw a heat map over (eps_loss, eps_draw), with named pairs marked.
 
     Args:
-        table: columns ``eps_loss``, ``eps_draw`` and ``value`` (a share; shown in percent).
+        table: columns ``eps_loss``, ``eps_draw`` and ``value``.
+        value: column of the values, shares; shown in percent.
         marks: name -> pair. The line is where a win is as likely as a draw.
+        ax: where to draw; None makes a new figure.
     """
     ax = new_axes(6.4, 5.0) if ax is None else ax
     grid = 100 * table.pivot(index="eps_draw", columns="eps_loss", values=value)
@@ -287,6 +297,27 @@ def simplex(
     ax.set_xlabel("eps_loss")
     ax.set_ylabel("eps_draw")
     return ax
+
+
+def settling(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw how one win rate settled, query by query, with its 95 % interval.
+
+    Args:
+        table: columns ``queries`` (number), ``rate``, ``low``, ``high`` (shares).
+        ax: where to draw; None makes a new figure.
+    """
+    ax = new_axes(6.4, 2.6) if ax is None else ax
+    low, high = 100 * table["low"], 100 * table["high"]
+    ax.fill_between(table["queries"], low, high, color=OTHER, alpha=0.2, lw=0)
+    marker = "" if len(table) > 1 else "o"  # one point is no line yet
+    ax.plot(table["queries"], 100 * table["rate"], marker=marker, color=OTHER, linewidth=2)
+    ax.axhline(50, color=INK, linewidth=0.8, linestyle=":")
+    ax.set_ylim(0, 100)
+    ax.set_xlim(0, max(int(table["queries"].max()), 2))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.set_ylabel("win rate (%)")
+    ax.set_xlabel("queries with a judgement")
+    return _tidy(ax)
 
 
 def _tidy(ax: Axes) -> Axes:

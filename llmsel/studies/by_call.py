@@ -238,7 +238,7 @@ def compete(
         method.check(pool, pool_size)
     everyone = pool_size * len(pool.candidates)
     grid = np.floor(np.asarray(shares) * everyone + 1e-9).astype(np.int64)
-    orders = draw_orders(pool.n_queries, pool_size, realizations, seed)
+    orders = draw_orders(pool.n_queries, pool_size, realizations=realizations, seed=seed)
     ordered = {m.name: _ordered(m, orders) for m in methods}
     # a second tree for the methods' own random numbers, so that pools do not depend on them
     seeds = np.random.SeedSequence([seed, 1]).spawn(realizations)

@@ -1,15 +1,14 @@
 """Run strategies over many realizations of a benchmark: who would have been picked, and when.
 
 A realization draws a pool of ``pool_size`` queries without replacement and runs a strategy to
-the full budget (DESIGN.md section 4). All strategies see the same pools. Realization r depends
-only on the seed and on r: it is the same alone, in lockstep with a thousand, or in another
+the full budget (ARCHITECTURE.md, "Method"). All strategies see the same pools. Realization r
+depends only on the seed and on r: it is the same alone, in lockstep with a thousand, or in another
 process.
 """
 
 from __future__ import annotations
 
 import copy
-import dataclasses
 import hashlib
 import inspect
 import json
@@ -29,30 +28,9 @@ from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
 from llmsel.pool import Pool, draw_orders
 from llmsel.strategies import CLOSED, Strategy, make, pick
+from llmsel.studies.protocol import Result
 
 LOCKSTEP = 50  # realizations per task: large enough for matrix products, small enough to resume
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Result:
-    """What every strategy chose in every realization.
-
-    Args:
-        pool: the benchmark, with outcomes.
-        orders: int32, shape ``(R, P)``: the pool of each realization in its random order.
-        chosen: per strategy name, int32, shape ``(R, B)``: query positions in order of annotation.
-        parameters: everything that made the result: seed, sizes, strategies, versions, input hash.
-    """
-
-    pool: Pool
-    orders: np.ndarray
-    chosen: Mapping[str, np.ndarray]
-    parameters: Mapping[str, Any]
-
-    @property
-    def budget(self) -> int:
-        """Annotations per realization ``B``."""
-        return next(iter(self.chosen.values())).shape[1]
 
 
 def run(
@@ -99,7 +77,7 @@ def run(
         )
     if realizations < 1:
         raise InputError(f"realizations={realizations}; at least 1 is needed.")
-    orders = draw_orders(pool.n_queries, pool_size, realizations, seed)
+    orders = draw_orders(pool.n_queries, pool_size, realizations=realizations, seed=seed)
     hidden = pool.hide_outcomes()
     for strategy in todo:
         strategy.prepare(hidden)

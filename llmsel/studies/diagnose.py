@@ -17,7 +17,7 @@ from llmsel._base.errors import InputError, unknown
 from llmsel.belief import Belief, posterior
 from llmsel.pool import MISSING, Pool
 from llmsel.session import Session
-from llmsel.studies.by_query import Result
+from llmsel.studies.protocol import Result
 from llmsel.studies.scores import IDENTIFICATION, leaders, score
 
 CHECKS = (

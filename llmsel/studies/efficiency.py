@@ -25,7 +25,7 @@ def first_stable(curve: np.ndarray, level: float) -> np.ndarray:
     return np.where(below[..., -1], np.nan, last_below + 1.0)
 
 
-def efficiency(
+def annotation_efficiency(
     scores: Scores,
     targets: Mapping[str, tuple[float, ...]] | None = None,
     methods: tuple[str, ...] = ("LLM Selector", "Select-LLM"),
@@ -96,7 +96,7 @@ def efficiency_view(
     """Lay an efficiency table out for reading: one row per strategy, budgets and reductions.
 
     Args:
-        table: from `efficiency`.
+        table: from `annotation_efficiency`.
         shown: metric -> levels to show; None takes `SHOWN`, or everything if the table has none of
             those.
 
@@ -126,9 +126,9 @@ def gap_table(
     """Win-rate gap of each strategy at the budgets where a method reaches a level.
 
     Args:
-        curves_table: from `curves`, of one benchmark. levels: identification probabilities; each
-            gives the budget at which LLM Selector stays at or above it, and there the 95th
-            percentile of the gap of every strategy.
+        curves_table: from `curves`, of one benchmark.
+        levels: identification probabilities; each gives the budget at which LLM Selector stays at
+            or above it, and there the 95th percentile of the gap of every strategy.
 
     Returns:
         One row per level: ``level``, ``budget`` (annotated queries, NaN if never reached), then a

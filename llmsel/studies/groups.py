@@ -52,10 +52,11 @@ def by_group(
     """Measure weak judges and LLM Selector within each group of queries, and on all.
 
     Args:
-        groups: the group of each query. permutations: shuffles of the votes for the null; 0 leaves
-            it out. least: groups with fewer queries are left out. protocol: realizations, seed,
-            jobs of `llmsel.run`; a realization's pool is three quarters of the group (at most 400),
-            its budget half of that.
+        groups: the group of each query.
+        permutations: shuffles of the votes for the null; 0 leaves it out.
+        least: groups with fewer queries are left out.
+        protocol: realizations, seed, jobs of `llmsel.run`; a realization's pool is three quarters
+            of the group (at most 400), its budget half of that.
 
     Returns:
         One row per group, ``all`` last: ``benchmark``, ``group``, ``queries``, ``draws`` (share of

@@ -9,7 +9,7 @@ from __future__ import annotations
 import pandas as pd
 
 from llmsel._base.errors import unknown
-from llmsel._base.intervals import interval
+from llmsel._base.intervals import mean_interval as mean_interval
 from llmsel.studies.scores import IDENTIFICATION, Scores
 
 
@@ -37,7 +37,7 @@ def compare(
 
     Returns:
         One row per strategy but ``against``: ``strategy``, ``value`` and ``other`` (means over
-        budgets and realizations), ``difference``, ``low``, ``high`` (95 %, normal, paired over
+        budgets and realizations), ``difference``, ``low``, ``high`` (95 %, Student's t, paired over
         realizations; it says nothing about other queries or other votes).
 
     Raises:
@@ -48,7 +48,7 @@ def compare(
     areas = area(scores, metric, upto)
     rows = []
     for name in areas.columns.drop(against):
-        low, mean, high = interval((areas[name] - areas[against]).to_numpy())
+        low, mean, high = mean_interval((areas[name] - areas[against]).to_numpy())
         rows.append((name, areas[name].mean(), areas[against].mean(), mean, low, high))
     return pd.DataFrame(rows, columns=["strategy", "value", "other", "difference", "low", "high"])
 

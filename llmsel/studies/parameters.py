@@ -1,6 +1,6 @@
 """Tune a strategy's parameters without any real judgement: the weak judges play the oracle.
 
-DESIGN.md section 2: run the strategy against the noisy outcomes, keep the parameters that reach
+ARCHITECTURE.md, "Method": run the strategy against the noisy outcomes, keep the parameters that reach
 90 % identification of the noisy-best model with the fewest queries, ties by the area under the
 identification curve.
 """
@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmsel._base.intervals import interval, wilson
+from llmsel._base.intervals import mean_interval, wilson
 from llmsel.belief import Belief
 from llmsel.pool import Pool
 from llmsel.strategies import LLMSelector, SelectLLM, Strategy
-from llmsel.studies.by_query import Result, run
+from llmsel.studies.by_query import run
 from llmsel.studies.efficiency import first_stable
+from llmsel.studies.protocol import Result
 from llmsel.studies.scores import IDENTIFICATION, SLACK, score
 
 TAUS = (*(t / 10 for t in range(1, 10)), 1.0, 2.0, 3.0, 4.0, 5.0)
@@ -109,7 +110,7 @@ def steering(result: Result, budget: int, belief: Belief | None = None) -> pd.Da
         seen = result.pool.win_rates(chosen[:, :budget])
         gain = np.where(np.isfinite(seen) & np.isfinite(truth), seen - truth, 0.0)
         leads = seen >= seen.max(axis=1, keepdims=True) - SLACK
-        low, lift, high = interval(np.delete(gain, b, axis=1).mean(axis=1))
+        low, lift, high = mean_interval(np.delete(gain, b, axis=1).mean(axis=1))
         optimism = (gain * leads).sum(axis=1) / leads.sum(axis=1)
         cells = result.pool.need("outcomes")[chosen[:, :budget]]
         log = np.log(belief.likelihood(cells)).sum(axis=1)

@@ -1,9 +1,9 @@
 """Run the notebooks through papermill: one with other parameters, or the whole batch.
 
 `notebooks/reproduce.toml` lists the runs. A run is up to date, and skipped, while its rendered
-notebook carries the key of what would be run now: the notebook's cells, the parameters, the
-package version and the data. The key is written last, so a run that was killed is run again and
-finished ones are not.
+notebook carries the key of what would be run now (`llmsel.studies.provenance`) and the outputs are
+those that it made. The key is written last, so a run that was killed is run again and finished
+ones are not.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ from tqdm import tqdm
 
 from llmsel import benchmarks
 from llmsel._base.errors import InputError, unknown
-from llmsel._base.files import NOTEBOOKS, RENDERED, ROOT, VERSION, read_text
+from llmsel._base.files import NOTEBOOKS, RENDERED, ROOT, read_text
+from llmsel.studies import provenance
+from llmsel.studies.pictures import compact
 
 BATCH = NOTEBOOKS / "reproduce.toml"
 
@@ -36,11 +38,13 @@ class Run:
     """One notebook with its parameters.
 
     Args:
-        name: of the run and of its rendered notebook. notebook: file name in ``notebooks/`` without
-            ``.ipynb``. parameters: passed to papermill; unknown ones are refused. outputs: files it
-            makes, relative to the checkout; a missing one makes the run outdated. data: names of
-            the benchmarks it reads. reads: files that other runs make (patterns relative to the
-            checkout): the run comes after them.
+        name: of the run and of its rendered notebook.
+        notebook: file name in ``notebooks/`` without ``.ipynb``.
+        parameters: passed to papermill; unknown ones are refused.
+        outputs: files it makes, relative to the checkout; a missing one makes the run outdated.
+        data: names of the benchmarks it reads.
+        reads: files that other runs make (patterns relative to the checkout): the run comes after
+            them.
         extra: not part of ``--all``, as it needs what only a network brings.
         show: an efficiency table among the outputs, printed to the terminal after the run.
     """
@@ -116,26 +120,53 @@ def check(run: Run) -> None:
 
 
 def key(run: Run) -> str:
-    """Hash of all that the rendered notebook depends on."""
+    """Hash of all that the run's numbers depend on (see `llmsel.studies.provenance`)."""
     notebook = nbformat.read(run.source, as_version=4)
-    cells = [[cell.cell_type, cell.source] for cell in notebook.cells]
-    data = {name: benchmarks.fingerprint(name) for name in run.data}
-    for pattern in run.reads:
-        for path in sorted(ROOT.glob(pattern)):
-            data[str(path.relative_to(ROOT))] = hashlib.sha256(path.read_bytes()).hexdigest()
-    text = json.dumps([cells, dict(run.parameters), VERSION, data], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    behaviour = provenance.behaviour()
+    return provenance.digest(
+        {
+            "epoch": provenance.RESULTS_EPOCH,
+            "behaviour": {family: behaviour[family] for family in provenance.families(cells)},
+            "cells": provenance.computing_code(cells),
+            "parameters": json.dumps(dict(run.parameters), sort_keys=True),
+            "data": {name: _data(name) for name in run.data},
+            "reads": _hashes(path for pattern in run.reads for path in ROOT.glob(pattern)),
+        }
+    )
+
+
+def _data(name: str) -> list[str]:
+    """Hashes of a benchmark's files and of the code that reads them."""
+    return [benchmarks.fingerprint(name), provenance.code_hash(benchmarks.sources(name))]
+
+
+def _hashes(paths: Iterable[Path]) -> dict[str, str]:
+    """File, relative to the checkout -> SHA-256 of its content."""
+    return {
+        str(path.relative_to(ROOT)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(paths)
+    }
 
 
 def up_to_date(run: Run) -> bool:
-    """Tell whether the rendered notebook and all outputs are what this run would make now."""
-    if not run.rendered.exists() or not all((ROOT / path).exists() for path in run.outputs):
-        return False
+    """Tell whether the rendered notebook and all outputs are what this run would make now.
+
+    The rendered notebook notes its own content's hash and those of the outputs, so a file that was
+    damaged or edited since is noticed.
+    """
+    paths = [ROOT / path for path in run.outputs]
     try:
-        metadata = json.loads(run.rendered.read_text(encoding="utf-8"))["metadata"]
-    except (ValueError, KeyError):
+        rendered = json.loads(run.rendered.read_text(encoding="utf-8"))
+        note = rendered["metadata"]["llmsel"]
+        made = [note["key"], note["outputs"], note["content"]]
+        return bool(made == [key(run), _hashes(paths), _content(rendered["cells"])])
+    except (OSError, ValueError, KeyError, TypeError):  # absent, torn, or of an older kind
         return False
-    return metadata.get("llmsel", {}).get("key") == key(run)
+
+
+def _content(cells: Sequence[Mapping[str, Any]]) -> str:
+    return hashlib.sha256(json.dumps(cells, sort_keys=True).encode()).hexdigest()
 
 
 def execute(run: Run, progress: bool = True) -> Path:
@@ -161,15 +192,32 @@ def execute(run: Run, progress: bool = True) -> Path:
     for cell in notebook.cells:  # times differ in every run and say nothing
         cell.metadata.pop("execution", None)
         cell.metadata.pop("papermill", None)
+        if cell.cell_type == "markdown":
+            cell.source = one_folder_down(cell.source)
         for output in cell.get("outputs", ()):
             if output.output_type == "stream":  # warnings name files of this machine
                 text = output.text.replace(f"{ROOT}{os.sep}", "")
                 output.text = re.sub(r"/\S*ipykernel_\d+\S*\.py:\d+", "notebook", text)
+    compact(notebook)
     notebook.metadata.pop("papermill", None)
-    notebook.metadata["llmsel"] = {"key": made_of, "parameters": dict(run.parameters)}
+    missing = [path for path in run.outputs if not (ROOT / path).exists()]
+    if missing:
+        raise InputError(f"run '{run.name}' made no '{missing[0]}'; correct its outputs.")
+    nbformat.write(notebook, part)
+    notebook.metadata["llmsel"] = {
+        "key": made_of,
+        "parameters": dict(run.parameters),
+        "outputs": _hashes(ROOT / path for path in run.outputs),
+        "content": _content(json.loads(part.read_text(encoding="utf-8"))["cells"]),
+    }
     nbformat.write(notebook, part)
     part.replace(run.rendered)
     return run.rendered
+
+
+def one_folder_down(text: str) -> str:
+    """Let the relative links of Markdown lead to the same files from a folder below."""
+    return re.sub(r"\]\((?![a-z][a-z+.-]*:|[#/])", "](../", text)
 
 
 def execute_all(
@@ -182,10 +230,12 @@ def execute_all(
     """Run a batch, skipping what is up to date.
 
     Args:
-        runs: what to run. workers: notebooks at a time, each in a process of its own. With one, a
-            notebook spreads its realizations over all cores; with more, each notebook keeps to one
-            core. force: run what is up to date too. backend: a joblib backend: ``loky`` (this
-            machine), ``dask`` or ``ray``; None takes the active one.
+        runs: what to run.
+        workers: notebooks at a time, each in a process of its own. With one, a notebook spreads its
+            realizations over all cores; with more, each notebook keeps to one core.
+        force: run what is up to date too.
+        backend: a joblib backend: ``loky`` (this machine), ``dask`` or ``ray``; None takes the
+            active one.
         address: of the cluster's scheduler.
 
     Returns:

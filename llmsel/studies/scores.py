@@ -1,6 +1,6 @@
 """From chosen queries to tables: identification, near-best, win-rate gap, annotation efficiency.
 
-Definitions of DESIGN.md section 4. A strategy's answer after b annotations is the model with the
+Definitions of ARCHITECTURE.md, "Method". A strategy's answer after b annotations is the model with the
 highest win rate on them (the baseline takes part with 1/2); t models tied at the top count 1/t
 each. The truth is the model, or the models, with the highest win rate on the whole pool of the
 realization.
@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from llmsel._base.intervals import percentile, wilson
+from llmsel._base.intervals import percentile
+from llmsel._base.intervals import wilson as wilson
 from llmsel.pool import MISSING
-from llmsel.studies.by_query import Result
+from llmsel.studies.protocol import Result
 
 NEAR_BEST = (0.1, 0.5, 1.0, 2.5, 5.0)  # percent below the best win rate
 IDENTIFICATION, GAP = "identification", "gap"

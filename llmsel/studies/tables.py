@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from llmsel._base.errors import InputError
+from llmsel._base.files import RESULTS, slug
 
 
 def write_table(table: pd.DataFrame, path: str | Path, parameters: Mapping[str, Any]) -> Path:
@@ -45,3 +46,16 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     if not first.startswith("# {"):
         raise InputError(f"'{path}' does not start with the parameters that made it.")
     return pd.read_csv(io.StringIO(rest)), json.loads(first[2:])
+
+
+def read_result(benchmark: str, file: str) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read a table of ``data/results``, and the parameters that made it.
+
+    Args:
+        benchmark: its name.
+        file: such as ``curves.csv.gz``.
+
+    Raises:
+        InputError: as `read_table`.
+    """
+    return read_table(RESULTS / slug(benchmark) / file)

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from llmsel._base.errors import InputError
-from llmsel._base.intervals import interval
+from llmsel._base.intervals import mean_interval
 from llmsel.pool import MISSING, Pool
 from llmsel.similarity import similarity
 from llmsel.strategies import LLMSelector
@@ -213,7 +213,7 @@ def noise_sweep(
         votes = {f"#{r}": noisy_votes(pool, flip, 1, seed + r) for r in draws}
         areas = area(run_votes(pool, votes, seed=seed, **protocol))
         gains = areas.drop(columns="Random").sub(areas["Random"], axis=0)
-        low, mean, high = interval(gains.mean(axis=1).to_numpy())
+        low, mean, high = mean_interval(gains.mean(axis=1).to_numpy())
         rows.append((flip, mean, low, high, gains.mean().std()))
     return pd.DataFrame(rows, columns=["flip", "difference", "low", "high", "spread"])
 
@@ -239,7 +239,7 @@ def shuffled_null(
     areas = area(scores, metric, upto)
     rows = []
     for name in areas:
-        low, mean, high = interval((areas["real"] - areas[name]).to_numpy())
+        low, mean, high = mean_interval((areas["real"] - areas[name]).to_numpy())
         rows.append((name, areas[name].mean(), mean, low, high))
     return pd.DataFrame(rows, columns=["votes", "value", "difference", "low", "high"])
 

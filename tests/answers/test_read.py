@@ -3,7 +3,6 @@
 import json
 import shutil
 import sys
-import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +10,7 @@ import pytest
 
 from llmsel._base.errors import InputError
 from llmsel.answers.formats import FORMATS
-from llmsel.answers.inspect_log import read_member
+from llmsel.answers.inspect_log import zipfile_with_zstandard
 from llmsel.answers.read import read_answers
 from llmsel.pool import Pool
 
@@ -201,16 +200,35 @@ def test_nothing_to_read(tmp_path):
 def test_an_inspect_log_of_a_stopped_or_truncated_evaluation(tmp_path):
     whole = ANSWERS / "inspect" / "alpha.eval"
     stopped = tmp_path / "stopped.eval"
+    zipfile, _ = zipfile_with_zstandard()
     with zipfile.ZipFile(whole) as old, zipfile.ZipFile(stopped, "w") as new:
         for name in old.namelist():
             if name != "header.json":
-                new.writestr(name, read_member(old, name))
+                new.writestr(name, old.read(name))
     assert list(read_answers(stopped)["response"]) == EXPECTED["alpha"]
     torn = tmp_path / "torn.eval"
     shutil.copy(whole, torn)
     torn.write_bytes(torn.read_bytes()[:-30])
     with pytest.raises(InputError, match="is not a whole Inspect log"):
         read_answers(torn)
+
+
+@pytest.mark.parametrize("place", [60, 400], ids=["a frame's header", "its content"])
+def test_a_damaged_inspect_log_is_no_answer(tmp_path, place):
+    damaged = tmp_path / "damaged.eval"
+    content = bytearray((ANSWERS / "inspect" / "alpha.eval").read_bytes())
+    start = content.index(b"header.json") - 30  # the local header of a member that is read
+    content[start + place] ^= 0xFF
+    damaged.write_bytes(content)
+    with pytest.raises(InputError, match="is not a whole Inspect log"):
+        read_answers(damaged)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="the library reads Zstandard itself")
+def test_without_the_backport_a_reader_is_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "backports.zstd", None)
+    with pytest.raises(InputError, match=r"pip install 'llmsel\[formats\]'"):
+        read_answers(ANSWERS / "inspect" / "alpha.eval")
 
 
 def test_alpacaeval_asks_some_instructions_twice(tmp_path):

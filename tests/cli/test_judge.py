@@ -75,6 +75,25 @@ def test_a_program_judges_and_the_race_keeps_its_settings(tmp_path, grade):
     assert "by a heuristic rule, without a certificate" in ok(*rough, "--heuristic")
 
 
+def test_a_program_that_prints_exits_and_hangs_fails_by_name(tmp_path):
+    program = tmp_path / "grade.py"
+    program.write_text(
+        "import sys, time\nprint('loaded')\n"
+        "def score(query, response):\n"
+        "    print('\\x1b[31mgrading')\n"
+        "    if len(response) % 2: sys.exit('no reference')\n"
+        "    time.sleep(60)\n"
+    )
+    judge = ("judge", tmp_path / "log.jsonl", *POOL, "--program", f"{program}:score")
+    told = json.loads(ok(*judge, "--time-limit", "0.5", "--json"))  # the prints are not in it
+    assert len(told["failed"]) == told["outcomes"] > 0
+    for each in told["failed"]:
+        assert set(each) == {"query", "model", "why"} and each["why"].endswith("printed: grading")
+    again = ok(*judge)
+    assert f"no judgement of '{told['failed'][0]['model']}' on '" in again
+    assert "took longer than 0.5 s" in again or "called sys.exit('no reference')" in again
+
+
 def test_what_cannot_be_is_told_before_anything_is_asked(tmp_path, grade):
     log = tmp_path / "log.jsonl"
     log.write_bytes(b"")  # a stop before the header was written

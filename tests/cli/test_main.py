@@ -8,7 +8,7 @@ import sys
 import pytest
 from helpers.commands import ANSWERS
 
-from llmsel import cli
+from llmsel import __version__, cli
 from llmsel.studies import reproduce
 
 
@@ -31,6 +31,11 @@ def installed(*arguments):
 @pytest.fixture
 def run(monkeypatch, capsys):
     return lambda *words: llmsel(*words, monkeypatch=monkeypatch, capsys=capsys)
+
+
+def test_version(run):
+    code, out, _ = run("--version")
+    assert (code, out) == (0, f"llmsel {__version__}\n")
 
 
 def test_data_list_and_card(run):
@@ -91,6 +96,7 @@ def test_parameters_are_python_values_or_words(run, monkeypatch):
     assert expected.items() <= seen[0].parameters.items()
 
 
+@pytest.mark.slow
 def test_the_installed_command_has_help_with_examples_and_lists_the_batch():
     shown = installed("reproduce", "--help")
     assert shown.returncode == 0 and "Example" in shown.stdout

@@ -61,10 +61,10 @@ def test_same_picks_alone_in_lockstep_and_in_other_processes(strategy):
 
 
 def test_a_realization_depends_on_the_seed_and_its_number_only():
-    few = pool.draw_orders(50, 30, 3, seed=9)
-    many = pool.draw_orders(50, 30, 200, seed=9)
+    few = pool.draw_orders(50, 30, realizations=3, seed=9)
+    many = pool.draw_orders(50, 30, realizations=200, seed=9)
     np.testing.assert_array_equal(few, many[:3])
-    assert not np.array_equal(few, pool.draw_orders(50, 30, 3, seed=10))
+    assert not np.array_equal(few, pool.draw_orders(50, 30, realizations=3, seed=10))
     assert all(len(set(row)) == 30 for row in many.tolist())
 
 

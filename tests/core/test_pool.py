@@ -27,7 +27,7 @@ def outcomes(*rows):
 
 def test_from_frame_keeps_order_and_marks_unjudged_cells():
     table = outcomes(("good", "q1", 1))
-    pool = Pool.from_frame(answers(query="text", category="c"), "base", table, name="mine")
+    pool = Pool.from_frame(answers(query="text", category="c"), "base", outcomes=table, name="mine")
     assert pool.queries == ("q1", "q2") and pool.models == ("base", "good")
     assert pool.candidates == ("good",) and pool.baseline_index == 0
     assert pool.outcomes.tolist() == [[0, 1], [0, MISSING]]
@@ -38,7 +38,7 @@ def test_from_frame_keeps_order_and_marks_unjudged_cells():
 
 def test_a_frame_and_a_row_give_back_what_went_in():
     frame = answers(query=["a", "b", "a", "b"], category="c")
-    pool = Pool.from_frame(frame, "base", outcomes(("good", "q1", -1)))
+    pool = Pool.from_frame(frame, "base", outcomes=outcomes(("good", "q1", -1)))
     order = ["query_id", "model"]
     again = pool.to_frame()[list(frame.columns)].sort_values(order, ignore_index=True)
     expected = frame.sort_values(order, ignore_index=True)
@@ -68,7 +68,9 @@ def test_a_pool_is_immutable():
 
 
 def test_save_and_load_return_the_same_pool(tmp_path):
-    pool = Pool.from_frame(answers(query="ü\n\u2028"), "base", outcomes(("good", "q1", -1)))
+    pool = Pool.from_frame(
+        answers(query="ü\n\u2028"), "base", outcomes=outcomes(("good", "q1", -1))
+    )
     pool = pool.replace(votes=np.zeros((2, 2, 3)), notes={"dropped": 3}, simulated=True)
     again = Pool.load(pool.save(tmp_path / "deep" / "pool"))
     assert again.content_hash == pool.content_hash
@@ -77,11 +79,11 @@ def test_save_and_load_return_the_same_pool(tmp_path):
 
 
 def test_content_hash_notices_every_change():
-    pool = Pool.from_frame(answers(), "base", outcomes(("good", "q1", 1)))
-    other = Pool.from_frame(answers(), "base", outcomes(("good", "q1", 0)))
+    pool = Pool.from_frame(answers(), "base", outcomes=outcomes(("good", "q1", 1)))
+    other = Pool.from_frame(answers(), "base", outcomes=outcomes(("good", "q1", 0)))
     changed = answers()
     changed.loc[0, "response"] = "one."
-    text = Pool.from_frame(changed, "base", outcomes(("good", "q1", 1)))
+    text = Pool.from_frame(changed, "base", outcomes=outcomes(("good", "q1", 1)))
     voted = pool.replace(votes=np.zeros((2, 2, 1)))
     hashes = {p.content_hash for p in (pool, other, text, voted, pool.hide_outcomes())}
     assert len(hashes) == 5
@@ -146,7 +148,7 @@ def test_a_baseline_alone_is_refused():
 )
 def test_bad_tables_are_refused(frame, table, message):
     with pytest.raises(InputError) as caught:
-        Pool.from_frame(frame, "base", table)
+        Pool.from_frame(frame, "base", outcomes=table)
     assert message in str(caught.value)
 
 

@@ -25,7 +25,7 @@ RULES = [Certified(), Heuristic()]
 def race_rows(rows, baseline, rule, **options):
     """One race over rows in the given order."""
     rows = np.array(rows, dtype=np.int8)
-    race = Races(1, rows.shape[1], baseline, len(rows), rule, **options)
+    race = Races(1, rows.shape[1], baseline=baseline, pool_size=len(rows), rule=rule, **options)
     calls = 0
     while len(race.who):
         count = race.begin_batch()
@@ -53,7 +53,7 @@ def test_the_fast_race_is_the_literal_one(delta):
     pools = [p for _, p in hostile()] + [simulated(n=60, m=9, seed=s) for s in range(4)]
     stops = set()
     for pool in pools:
-        orders = draw_orders(pool.n_queries, pool.n_queries, 4, 3)
+        orders = draw_orders(pool.n_queries, pool.n_queries, realizations=4, seed=3)
         method = Racing(Certified(alpha=0.2, share=0.3), delta=delta)
         ends = compete(pool, [method], 4, pool.n_queries, 3, jobs=1).ends[method.name]
         for r, order in enumerate(orders):
@@ -141,7 +141,7 @@ def test_a_batch_drops_only_at_its_end_and_costs_more():
 def test_no_outcome_is_seen_before_it_is_paid_for():
     """Changing what a race did not ask for changes nothing that it did."""
     pool = simulated(n=60, m=8, spread=1.5, seed=13)
-    order = draw_orders(60, 60, 1, 0)[0]
+    order = draw_orders(60, 60, realizations=1, seed=0)[0]
     for rule in RULES:
         race, _ = race_rows(pool.outcomes[order], pool.baseline_index, rule)
         changed = pool.outcomes[order].copy()
@@ -169,7 +169,7 @@ def test_budgets():
 
 def test_missing_cells_are_left_out_of_their_pairs_only():
     pool = dict(hostile())["missing outcomes"]
-    now = elimination.Standing(1, 6, pool.baseline_index, pool.n_queries)
+    now = elimination.Standing(1, 6, baseline=pool.baseline_index, pool_size=pool.n_queries)
     for row in pool.outcomes:
         now.add(row[None])
     r = np.where(pool.outcomes == MISSING, np.nan, pool.outcomes / 2)
@@ -194,7 +194,7 @@ def play(race, pool):
         for task in tasks:
             row = pool.outcomes[place[task.query]]
             race.tell(task.query, {m: int(row[pool.models.index(m)]) for m in task.models})
-    return race.certificate()
+    return race.verdict()
 
 
 @pytest.mark.parametrize("batch", [1, 7])
@@ -217,7 +217,7 @@ def test_a_failed_judgement_is_asked_again_and_the_race_waits():
     assert bumpy.ask()[0] == first
     bumpy.tell(first.query, {first.models[0]: 0})
     assert bumpy.ask()[0].models == first.models[1:]
-    now = bumpy.certificate()
+    now = bumpy.verdict()
     assert (now.calls, now.queries) == (1, 1)  # what was judged, not what was asked for
     bumpy = Race(pool, seed=1, batch=3)
     for task in bumpy.ask():
@@ -227,7 +227,7 @@ def test_a_failed_judgement_is_asked_again_and_the_race_waits():
 
 def test_many_level_leaders_are_counted_not_listed():
     race = Race(simulated(n=20, m=6, spread=1.0, seed=1))
-    assert race.certificate().statement.startswith("7 models lead; the best is one of the 7")
+    assert race.verdict().statement.startswith("7 models lead; the best is one of the 7")
 
 
 @pytest.mark.parametrize("rule", [Certified(alpha=0.1), Heuristic(z=2.0)], ids=str)
@@ -257,7 +257,7 @@ def test_giving_up_keeps_the_certificate_on_the_safe_side():
 def test_the_certificate_speaks():
     pool = simulated(n=50, m=4, spread=2.0, seed=17)
     race = Race(pool)
-    assert "the best is one of the 5 models left of 5" in race.certificate().statement
+    assert "the best is one of the 5 models left of 5" in race.verdict().statement
     assert "is the best of this pool (with probability at least 95%" in play(race, pool).statement
     assert "heuristic rule, without a certificate" in play(Race(pool, Heuristic()), pool).statement
     wins = np.where(np.arange(6) == simulated().baseline_index, 0, 1)
@@ -276,7 +276,7 @@ def test_refusals_and_errors():
     with pytest.raises(InputError, match="no certificate for an order of your own"):
         Race(pool, order=pool.queries)
     with pytest.raises(InputError, match="no certificate for an order of your own"):
-        Racing(orders=draw_orders(20, 20, 5, 0))
+        Racing(orders=draw_orders(20, 20, realizations=5, seed=0))
     with pytest.raises(InputError, match="must name each of the 20 queries"):
         Race(pool, Heuristic(), order=pool.queries[1:])
     with pytest.raises(InputError, match="delta=5 must be a win-rate margin"):
@@ -310,7 +310,7 @@ def test_refusals_and_errors():
 
 def test_other_orders():
     pool = simulated(n=40, m=5, seed=19, categories=tuple("abcd" * 10))
-    orders = draw_orders(40, 20, 8, 0)
+    orders = draw_orders(40, 20, realizations=8, seed=0)
     even = stratified(pool, orders)
     assert (np.sort(even, axis=1) == np.sort(orders, axis=1)).all()
     runs = compete(pool, [Racing(Heuristic(), orders=even)], 8, 20, jobs=1).runs()

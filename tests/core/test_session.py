@@ -139,7 +139,7 @@ def test_a_random_session_may_stop_with_the_certificate_of_the_race(delta):
         row = pool.row(tasks[0].query)
         session.tell(tasks[0].query, row)
         race.tell(tasks[0].query, {model: row[model] for model in tasks[0].models})
-    mine, theirs = session.certificate(), race.certificate()
+    mine, theirs = session.race_verdict(), race.verdict()
     assert mine.certified and mine.queries == theirs.queries < 150
     assert mine.calls == 4 * mine.queries >= theirs.calls  # a person judges whole rows
     assert (mine.winners, mine.dropped, mine.stop) == (theirs.winners, theirs.dropped, theirs.stop)
@@ -147,7 +147,7 @@ def test_a_random_session_may_stop_with_the_certificate_of_the_race(delta):
     assert answer.certificate == mine and answer.statement.startswith(mine.statement)
     assert "No certificate" not in answer.statement
     session.undo()
-    assert not session.certificate().certified and "No certificate" in session.best().statement
+    assert not session.race_verdict().certified and "No certificate" in session.best().statement
 
 
 def test_rows_told_out_of_turn_wait_for_it():
@@ -157,9 +157,9 @@ def test_rows_told_out_of_turn_wait_for_it():
     bent = Session(pool, "Random", rule=Certified())
     for query in asked[1:]:
         bent.tell(query, pool.row(query))
-    assert not bent.certificate().dropped
+    assert not bent.race_verdict().dropped
     bent.tell(asked[0], pool.row(asked[0]))
-    assert bent.certificate() == straight.certificate() and bent.certificate().dropped
+    assert bent.race_verdict() == straight.race_verdict() and bent.race_verdict().dropped
 
 
 def test_a_chosen_order_gets_no_certificate():
@@ -168,17 +168,17 @@ def test_a_chosen_order_gets_no_certificate():
         Session(pool, rule=Certified())
     session = Session(pool, rule=Heuristic(z=1.0))
     play(session, pool, 40)
-    assert session.certificate().stop and not session.certificate().certified
+    assert session.race_verdict().stop and not session.race_verdict().certified
     assert "by a heuristic rule, without a certificate" in session.best().statement
     assert "No certificate" in session.best().statement
-    assert Session(pool).certificate() is None
+    assert Session(pool).race_verdict() is None
 
 
 def test_the_log_keeps_the_stopping_rule(tmp_path):
     pool = pools.simulated(n=150, m=4, spread=2.0, seed=3)
     path = tmp_path / "log.jsonl"
     with AnnotationLog(path, pool, "Random", rule=Certified(0.1), delta=0.1) as log:
-        while not log.session.certificate().stop:
+        while not log.session.race_verdict().stop:
             query = log.session.ask().query
             log.record(
                 query, {m: a for m, a in pool.row(query).items() if m in pool.candidates}, "a"

@@ -1,5 +1,7 @@
 """The contract that every strategy must pass; a new strategy is tested the day it is written."""
 
+import json
+
 import choix
 import numpy as np
 import pytest
@@ -137,3 +139,32 @@ def test_llm_selector_prefers_the_query_whose_guesses_tell_models_apart():
     votes[1, 0], votes[1, 1] = 1, -1
     pool = Pool(["dull", "sharp"], ["a", "b", "base"], "base", votes=votes, outcomes=votes[..., 0])
     assert picks("LLM Selector", pool, realizations=3)[:, 0].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    "strategy",
+    [cls() for cls in strategies.STRATEGIES.values()]
+    + [strategies.LLMSelector(0.1, 0.3), strategies.SelectLLM(0.5, similarity="rouge_l")],
+    ids=repr,
+)
+def test_a_strategy_is_made_anew_from_its_settings(strategy):
+    settings = json.loads(json.dumps(strategy.settings))
+    again = strategies.from_settings(settings)
+    assert type(again) is type(strategy) and again.settings == strategy.settings
+    strategy.prepare(POOL)  # what it has learned is no setting
+    assert strategy.settings == settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "LLMSelektor"}, "unknown strategy 'LLMSelektor': did you mean 'LLMSelector'"),
+        ({}, "unknown strategy ''"),
+        ({"name": "Random", "seed": 1}, "the strategy 'Random' cannot be made with seed=1"),
+        ({"name": "SelectLLM", "tau": 0}, "must be above 0"),
+    ],
+)
+def test_settings_of_no_strategy_are_refused_in_one_sentence(settings, message):
+    with pytest.raises(InputError, match=message) as caught:
+        strategies.from_settings(settings)
+    assert "\n" not in str(caught.value)

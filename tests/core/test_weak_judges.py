@@ -50,7 +50,7 @@ def test_scores_equal_the_literal_count_on_any_text(texts):
 def test_variants_are_what_they_say():
     # "a a b": unigram a has 2/3, b 1/3; two words in the vocabulary
     plain, log, smooth = (
-        weak_judges.kgram_scores(["a a b"], 1, v)[0, 0] for v in weak_judges.VARIANTS
+        weak_judges.kgram_scores(["a a b"], 1, variant=v)[0, 0] for v in weak_judges.VARIANTS
     )
     assert plain == pytest.approx((2 / 3 + 2 / 3 + 1 / 3) / 3)
     assert log == pytest.approx((2 * np.log(2 / 3) + np.log(1 / 3)) / 3)
@@ -77,7 +77,9 @@ def test_scores_are_cached_by_content_and_a_damaged_cache_is_mended(tmp_path, mo
     votes = weak_judges.add_votes(pool).votes
     (file,) = (tmp_path / "kgrams").glob("*.npy")
     computed, count = [], weak_judges.kgram_scores
-    monkeypatch.setattr(weak_judges, "kgram_scores", lambda *a: computed.append(1) or count(*a))
+    monkeypatch.setattr(
+        weak_judges, "kgram_scores", lambda *a, **k: computed.append(1) or count(*a, **k)
+    )
     np.testing.assert_array_equal(weak_judges.add_votes(pool).votes, votes)
     assert not computed
     file.write_bytes(b"torn")

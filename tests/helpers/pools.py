@@ -1,6 +1,7 @@
 """Small pools for the tests, each with a difficulty of its own. All simulated."""
 
 import numpy as np
+from hypothesis import strategies as st
 
 from llmsel.pool import MISSING, Pool
 
@@ -60,3 +61,37 @@ def hostile():
     holes[:, pool.baseline_index] = 0
     yield "missing outcomes", pool.replace(outcomes=holes)
     yield "many judges", simulated(n=30, m=8, z=10, seed=6)
+
+
+@st.composite
+def pools(draw, most_queries=8, most_models=5):
+    """Any small valid pool: names and texts of any characters, every kind of hole."""
+    n = draw(st.integers(1, most_queries))
+    m = draw(st.integers(2, most_models))
+    word = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+    names = st.lists(word, min_size=n, max_size=n, unique=True)
+    models = draw(st.lists(word, min_size=m, max_size=m, unique=True))
+    baseline = draw(st.integers(0, m - 1))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    outcomes = votes = responses = None
+    if draw(st.booleans()):
+        outcomes = rng.choice([-1, 0, 1, MISSING], (n, m)).astype(np.int8)
+        outcomes[0, (baseline + 1) % m] = 1
+        outcomes[:, baseline] = 0
+    if draw(st.booleans()):
+        votes = rng.integers(-1, 2, (n, m, draw(st.integers(1, 3)))).astype(np.int8)
+    if draw(st.booleans()):
+        responses = draw(st.lists(st.lists(word, min_size=m, max_size=m), min_size=n, max_size=n))
+    return Pool(
+        draw(names),
+        models,
+        models[baseline],
+        texts=draw(st.none() | st.lists(word, min_size=n, max_size=n)),
+        categories=draw(st.none() | st.lists(word, min_size=n, max_size=n)),
+        responses=responses,
+        votes=votes,
+        outcomes=outcomes,
+        name=draw(word),
+        simulated=draw(st.booleans()),
+        notes=draw(st.dictionaries(word, st.integers() | word, max_size=2)),
+    )

@@ -15,7 +15,7 @@ from helpers.servers import longer, shown
 import llmsel
 from llmsel._base.errors import InputError
 from llmsel.answers.server import Prices, ServerError
-from llmsel.judging.collect import annotate, bias, certificate, fill, race
+from llmsel.judging.collect import annotate, bias, fill, judge_race, verdict_of
 from llmsel.judging.judges import ProgramJudge, groups
 from llmsel.judging.llm import LLMJudge, parse
 from llmsel.judging.log import AnnotationLog
@@ -244,11 +244,26 @@ def test_a_program_judges_by_score_or_by_comparison(tmp_path):
         assert log.given[2].detail == {"identical": True}
     shorter = ProgramJudge(lambda q, a, b: (len(a) < len(b)) - (len(a) > len(b)), True, "short")
     assert shorter.judge("?", "a", "bcd").outcome == 1 and shorter.name == "short"
-    assert ProgramJudge(lambda q, a: float("nan")).judge("?", "a", "b").outcome == MISSING
-    with pytest.raises(InputError, match="returned 'x' and 'x'; return a number"):
-        ProgramJudge(lambda q, a: "x").judge("?", "a", "b")
-    with pytest.raises(InputError, match="return -1, 0 or 1"):
-        ProgramJudge(lambda q, a, b: "A", compares=True).judge("?", "a", "b")
+
+
+def leave(*_):
+    raise SystemExit(2)
+
+
+@pytest.mark.parametrize(
+    ("function", "compares", "why"),
+    [
+        (lambda q, a: float("nan"), False, "'g' returned NaN; return a number"),
+        (lambda q, a: "x", False, "'g' returned 'x'; return a number"),
+        (lambda q, a: {}[q], False, "'g' raised KeyError: '?' "),
+        (leave, False, "'g' called sys.exit(2)"),
+        (lambda q, a, b: "A", True, "'g' returned 'A'; return "),
+        (lambda q, a, b: 2, True, "'g' returned 2; return -1, 0 or 1"),
+    ],
+)
+def test_a_program_that_fails_is_a_failed_judgement_with_a_reason(function, compares, why):
+    verdict = ProgramJudge(function, compares, "g").judge("?", "a", "b")
+    assert verdict.outcome == MISSING and verdict.detail["failed"].startswith(why)
 
 
 def graded(pool):
@@ -266,7 +281,7 @@ def graded(pool):
 def test_a_race_stops_with_a_certificate_and_goes_on_where_it_was(tmp_path):
     pool, judge = graded(pools.simulated(n=300, m=4, spread=2.0, seed=3))
     with AnnotationLog(tmp_path / "whole.jsonl", pool, "Random") as log:
-        whole = race(log, judge, llmsel.Race(pool, seed=5, delta=0.05))
+        whole = judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.05))
         assert whole.certified and len(log.given) == whole.calls < 4 * 300
         assert whole.winners == tuple(
             np.array(pool.models)[pool.win_rates() == pool.win_rates().max()]
@@ -274,36 +289,36 @@ def test_a_race_stops_with_a_certificate_and_goes_on_where_it_was(tmp_path):
     path = tmp_path / "parts.jsonl"
     for _ in range(3):
         with AnnotationLog(path, pool, "Random") as log:
-            part = race(log, judge, llmsel.Race(pool, seed=5, delta=0.05), calls=9)
+            part = judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.05), calls=9)
             assert not part.certified
     with AnnotationLog(path, pool) as log:
         assert len(log.given) == 27
-        assert race(log, judge, llmsel.Race(pool, seed=5, delta=0.05)) == whole
+        assert judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.05)) == whole
 
 
 def test_the_log_of_a_race_holds_its_certificate(tmp_path):
     pool, judge = graded(pools.simulated(n=300, m=4, spread=2.0, seed=3))
     path = tmp_path / "log.jsonl"
     with AnnotationLog(path, pool, "Random") as log:
-        assert certificate(log) is None
+        assert verdict_of(log) is None
         run = llmsel.Race(pool, seed=5, delta=0.05, batch=4)
         seen = []
-        found = race(log, judge, run, workers=3, watch=seen.append)
+        found = judge_race(log, judge, run, workers=3, watch=seen.append)
         assert seen[-1] == found and len(seen) > 2 and not seen[0].certified
         assert log.race == run.settings
         with pytest.raises(InputError, match=r"holds a race with delta 0.05, not 0.01: a cert"):
-            race(log, judge, llmsel.Race(pool, seed=5, delta=0.01, batch=4))
+            judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.01, batch=4))
     contents = read_log(path, pool)
-    assert contents.race == run.settings and certificate(contents) == found
+    assert contents.race == run.settings and verdict_of(contents) == found
     with AnnotationLog(tmp_path / "one.jsonl", pool, "Random") as log:
-        one = race(log, judge, llmsel.Race(pool, seed=5, delta=0.05, batch=4))
+        one = judge_race(log, judge, llmsel.Race(pool, seed=5, delta=0.05, batch=4))
     assert one == found  # whatever the number of threads
 
 
 @pytest.mark.parametrize("workers", [1, 4])
 def test_what_was_judged_before_an_error_is_in_the_log(tmp_path, workers):
     pool, judge = graded(pools.simulated(n=30, m=6, seed=3))
-    oracle, done, gate = judge._function, [], threading.Event()
+    oracle, done, gate = judge.judge, [], threading.Event()
 
     def fails_on_the_third(query, response, baseline_response):
         done.append(response)
@@ -313,10 +328,10 @@ def test_what_was_judged_before_an_error_is_in_the_log(tmp_path, workers):
             gate.wait(0.3)  # still being judged when the error arrives
         return oracle(query, response, baseline_response)
 
-    judge._function = fails_on_the_third
+    judge.judge = fails_on_the_third
     with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
         with pytest.raises(ServerError):
-            race(log, judge, llmsel.Race(pool, batch=4), workers=workers)
+            judge_race(log, judge, llmsel.Race(pool, batch=4), workers=workers)
         assert len(log.given) == len(done) - 1 < 4 * 6
 
 
@@ -325,7 +340,7 @@ def test_a_race_gives_up_on_what_the_judge_cannot_say(tmp_path):
     oracle = judge._function
     judge._function = lambda q, a, b: MISSING if a.startswith("3|") else oracle(q, a, b)
     with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
-        assert race(log, judge, llmsel.Race(pool, seed=1)).statement
+        assert judge_race(log, judge, llmsel.Race(pool, seed=1)).statement
         assert {e.outcome for e in log.given if e.query == "q3"} <= {MISSING}
         fill(log, judge, [(log.session.ask().query, [])])  # nothing to do is no error
 

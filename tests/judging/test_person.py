@@ -6,7 +6,7 @@ import pytest
 
 import llmsel
 from llmsel._base.errors import InputError
-from llmsel.judging.collect import certificate
+from llmsel.judging.collect import verdict_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.person import BUTTONS, AnnotationView
 from llmsel.judging.replay import replay
@@ -169,7 +169,7 @@ def test_a_race_shows_only_models_that_can_still_win(opened):
             answer(view, outcomes)
         plain.tell(tasks[0].query, {m: outcomes.get(m, 0) for m in asked})
     assert view.group is None and "The race is over" in page(view)
-    held = plain.certificate()
+    held = plain.verdict()
     assert html.escape(held.statement) in page(view) and held.certified
     assert held.calls == len(view.log.given) < 4 * 60 and len(asked) < 4
     view.press("u")
@@ -177,7 +177,7 @@ def test_a_race_shows_only_models_that_can_still_win(opened):
     answer(view, outcomes)
     shown = page(view)
     again = opened(pool, "race.jsonl")  # the log knows its race
-    assert page(again) == shown and certificate(again.log) == held
+    assert page(again) == shown and verdict_of(again.log) == held
     with pytest.raises(InputError, match="a race with delta"):
         racing(opened, pool, "race.jsonl", delta=0.2, seed=3)
 

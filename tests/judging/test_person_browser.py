@@ -21,9 +21,19 @@ websocket = pytest.importorskip("websocket", reason="browser test: pip install w
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="browser test: apt-get install chromium")
 
-FLAGS = """--headless --no-sandbox --disable-gpu --disable-quic --no-first-run
---disable-background-networking --disable-component-update --disable-sync
---disable-dev-shm-usage --remote-debugging-port=0 --remote-allow-origins=*""".split()
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+    "--remote-debugging-port=0",
+    "--remote-allow-origins=*",
+]
 EVIL = "<img src=x onerror=\"document.title='attacked'\"><script>document.title='attacked'</script>"
 CELL = """import os
 from llmsel import AnnotationLog, Pool
@@ -106,6 +116,7 @@ def stop():
         process.wait()
 
 
+@pytest.mark.slow
 def test_click_through_kill_the_kernel_reopen_and_continue(tmp_path, stop):
     rows = [[EVIL, f"other {i}", "the baseline"] for i in range(4)]
     pool = Pool(

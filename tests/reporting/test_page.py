@@ -1,5 +1,8 @@
 """The report: everything in one file, escaped, no more said than is known."""
 
+import base64
+import hashlib
+import html
 import re
 from html.parser import HTMLParser
 
@@ -7,7 +10,7 @@ import pytest
 from helpers import pools
 
 from llmsel._base.errors import InputError
-from llmsel.judging.collect import race
+from llmsel.judging.collect import judge_race
 from llmsel.judging.judges import ProgramJudge
 from llmsel.judging.log import AnnotationLog
 from llmsel.pool import MISSING
@@ -20,11 +23,12 @@ EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 class Tags(HTMLParser):
     def __init__(self):
         super().__init__()
-        self.found, self.open = set(), []
+        self.found, self.open, self.attributes = set(), [], []
 
     def handle_starttag(self, tag, attributes):
         self.found.add(tag)
-        if tag not in ("meta", "line", "polygon", "polyline"):
+        self.attributes += attributes
+        if tag != "meta":
             self.open.append(tag)
 
     def handle_endtag(self, tag):
@@ -55,7 +59,8 @@ def made(tmp_path):
                 )
         log.record(log.session.ask().query, {pool.candidates[0]: 1}, by="ann")
         statement = log.session.best().statement
-    return write_report(tmp_path / "log.jsonl", pool, tmp_path / "out" / "r.html"), statement
+    log = tmp_path / "log.jsonl"
+    return write_report(log, pool, tmp_path / "out" / "r.html"), statement, pool, log
 
 
 def test_the_page_is_whole_escaped_and_self_contained(made):
@@ -65,8 +70,38 @@ def test_the_page_is_whole_escaped_and_self_contained(made):
     assert not tags.open
     assert not tags.found & {"script", "img", "link", "iframe"}
     assert "&lt;script&gt;alert(1)" in page
-    assert not re.search(r"""(src|href)\s*=\s*["']""", page)
-    assert "<svg" in page and "polyline" in page
+    names = {name for name, _ in tags.attributes}
+    assert not names & {"src", "href", "style"} and not any(n.startswith("on") for n in names)
+    links = [value for name, value in tags.attributes if name == "xlink:href"]
+    assert links and all(value.startswith("#") for value in links)
+    assert 'role="img"' in page and "currentColor" in page
+
+
+def test_the_page_forbids_itself_scripts_and_styles_of_others(made):
+    page = made[0].read_text()
+    policy = html.unescape(re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1])
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    css = re.search("<style>(.*?)</style>", page, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    assert rules["default-src"] == "'none'" and rules["style-src"] == f"'sha256-{digest}'"
+    assert page.index("Content-Security-Policy") < page.index("<style>")
+    assert page.count("<style") == 1
+
+
+def test_the_same_log_gives_the_same_page(made):
+    page = made[0].read_bytes()
+    pool_of = made[2]
+    write_report(made[3], pool_of, made[0])
+    assert made[0].read_bytes() == page
+
+
+def test_a_file_of_ones_own_is_never_replaced(made):
+    mine = made[0].with_name("notes.html")
+    for content in ("<!DOCTYPE html><p>my own page", "notes\n"):
+        mine.write_text(content)
+        with pytest.raises(InputError, match="is no report of llmsel; name another file"):
+            write_report(made[3], made[2], mine)
+        assert mine.read_text() == content
 
 
 def test_it_says_what_the_session_says(made):
@@ -83,7 +118,7 @@ def test_a_race_is_reported_with_its_certificate(tmp_path):
     pool = pool.replace(responses=[[f"{i}|{m}" for m in pool.models] for i in range(200)])
     rates = pool.win_rates()
 
-    def oracle(query, response, baseline_response):
+    def oracle(_query, response, _baseline_response):
         i, model = response.split("|")
         return int(pool.outcomes[int(i), pool.models.index(model)])
 
@@ -93,18 +128,20 @@ def test_a_race_is_reported_with_its_certificate(tmp_path):
     with pytest.raises(InputError, match="no annotation yet"):
         write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html")
     with AnnotationLog(tmp_path / "log.jsonl", pool) as log:
-        held = race(log, judge, Race(pool))
+        held = judge_race(log, judge, Race(pool))
     assert held.certified and held.winners == (pool.models[int(rates.argmax())],)
     page = write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html").read_text()
     tags = Tags()
     tags.feed(page)
     assert not tags.open
-    assert held.statement.replace("'", "&#x27;") in page
+    assert held.statement.replace("'", "&#39;") in page
+    lines = {
+        re.search(r"<td>([\w-]+)", line)[1]: line for line in page.split("<tr") if "<td>" in line
+    }
     for model, step in held.dropped.items():
-        assert re.search(
-            rf"<td>{model}( .baseline.)?</td>.*<td>dropped after {step} queries</td>", page
-        )
-    assert re.search(rf"<td>{held.winners[0]}( .baseline.)?</td>.*<td>named</td>", page)
+        assert f"<td>dropped after {step} queries</td>" in lines[model]
+    assert "<td>named</td>" in lines[held.winners[0]] and 'class="named"' in lines[held.winners[0]]
+    assert "Before you act" not in page and "<dt>seed of the order</dt><dd>0</dd>" in page
     assert "No certificate" not in page and f"{held.calls} outcomes" in page
     assert "near-duplicate candidates" in page and "posterior collapse" not in page
 
@@ -114,3 +151,30 @@ def test_nothing_finished_is_no_report(tmp_path):
     AnnotationLog(tmp_path / "log.jsonl", pool).close()
     with pytest.raises(InputError, match="no query is annotated yet"):
         write_report(tmp_path / "log.jsonl", pool, tmp_path / "report.html")
+
+
+def test_failed_judgements_are_counted_by_model_and_warned_of(tmp_path):
+    pool = pools.simulated(n=40, m=3, seed=3)
+    pool = pool.replace(responses=[[f"{m}|{i}" for m in pool.models] for i in range(40)])
+    mute = pool.candidates[0]
+    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+        for query in pool.queries[:20]:
+            outcomes = {m: MISSING if m == mute else 1 for m in pool.candidates}
+            log.record(query, outcomes, "ann")
+    page = write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html").read_text()
+    assert "20 of 60 judgements (33%) gave no outcome" in page and "find out why" in page
+    (line,) = (line for line in page.split("<tr") if f"<td>{mute}</td>" in line and "share" in line)
+    assert [int(n) for n in re.findall(r'number">(\d+)<', line)] == [0, 0, 0, 0, 20]
+    assert page.index("find out why") < page.index('class="lead"')  # before the statement
+
+
+def test_a_judge_that_follows_the_order_is_warned_of_before_the_statement(tmp_path):
+    pool = pools.simulated(n=12, m=3)
+    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+        for query in pool.queries:
+            for model in pool.candidates:
+                said = {"verdicts": ["A", "A"]}
+                log.record(query, {model: 0}, "bot", "both", said)
+    page = write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html").read_text()
+    assert "agrees with itself on 0% of 36 pairs" in page
+    assert page.index("agrees with itself") < page.index('class="lead"')

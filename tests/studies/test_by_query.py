@@ -186,7 +186,7 @@ def test_curves_and_efficiency_tables():
     assert len(table) == 7 * 8 * 40
     assert (table["low"] <= table["value"] + 1e-9).all()
     assert (table["high"] >= table["value"] - 1e-9).all()
-    needed = efficiency.efficiency(scores)
+    needed = efficiency.annotation_efficiency(scores)
     best = needed[(needed.metric == IDENTIFICATION) & (needed.level == 1)]
     random = best.set_index("strategy").loc["Random"]
     assert random["vs_random"] == 0 and 1 <= random["budget"] <= 40
@@ -205,7 +205,9 @@ def test_curves_and_efficiency_tables():
     at = table[(table.strategy == "Random") & (table.metric == "gap, 95th percentile")]
     assert gaps.loc[0.9, "Random"] == 100 * at.set_index("budget").value[int(budget)]
     view = efficiency.efficiency_view(needed)
-    own = efficiency.efficiency_view(efficiency.efficiency(scores, {near_best(5.0): (0.8,)}))
+    own = efficiency.efficiency_view(
+        efficiency.annotation_efficiency(scores, {near_best(5.0): (0.8,)})
+    )
     assert set(own.columns.get_level_values(0)) == {"near-best 5 %, 80% of runs"}
     assert list(view.index) == list(strategies.STRATEGIES)
     shown = view["best model, 100% of runs"]

@@ -8,6 +8,7 @@ from llmsel._base.errors import InputError
 from llmsel.studies import by_query, reproduce
 
 
+@pytest.mark.slow
 def test_two_dask_workers_give_the_same_bits():
     distributed = pytest.importorskip("distributed", reason="dask[distributed] is not installed")
     pool = pools.simulated(n=40, seed=12)

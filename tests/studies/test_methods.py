@@ -54,7 +54,7 @@ class Counting(Desk):
 
 
 def desk_of(pool, realizations=6, grid=(), outcomes=None):
-    orders = draw_orders(pool.n_queries, pool.n_queries, realizations, 0)
+    orders = draw_orders(pool.n_queries, pool.n_queries, realizations=realizations, seed=0)
     seeds = np.random.SeedSequence(7).spawn(realizations)
     outcomes = pool.outcomes if outcomes is None else outcomes
     return Counting(outcomes, orders, pool.baseline_index, np.array(grid, dtype=int), seeds)
@@ -78,7 +78,7 @@ def test_cells_not_paid_for_change_nothing(method):
     pool = simulated(n=30, m=6, spread=1.5, seed=3)
     first = desk_of(pool, 1)
     method.play(first, 60)
-    order = draw_orders(30, 30, 1, 0)[0]
+    order = draw_orders(30, 30, realizations=1, seed=0)[0]
     changed = pool.outcomes.copy()
     unseen = np.zeros(changed.shape, dtype=bool)
     unseen[order] = first.handed[0] == 0
@@ -135,7 +135,7 @@ def test_ladder_keeps_pairs_on_common_queries():
     for _ in range(60):
         models = np.array([rng.choice(np.flatnonzero(p < 24)) for p in ladder.places])
         ladder.climb(np.arange(2), models)
-    order = draw_orders(24, 24, 2, 0)[1]
+    order = draw_orders(24, 24, realizations=2, seed=0)[1]
     r = np.where(pool.outcomes == MISSING, np.nan, pool.outcomes / 2)[order]
     r[np.arange(24)[:, None] >= ladder.places[1]] = np.nan
     gap = r[:, :, None] - r[:, None, :]
@@ -172,7 +172,7 @@ def literal_pair(ours, theirs, half, size):
 
 def test_pair_capitals_do_not_depend_on_who_is_judged_when():
     pool = dict(hostile())["missing outcomes"]
-    order = draw_orders(24, 24, 1, 0)[0]
+    order = draw_orders(24, 24, realizations=1, seed=0)[0]
     rows, base = pool.outcomes[order].tolist(), pool.baseline_index
     for seed in range(5):
         ladder = Ladder(desk_of(pool, 1))
@@ -207,4 +207,12 @@ def test_errors():
     with pytest.raises(InputError, match="batch=0 at least 1"):
         Anytime(batch=0)
     with pytest.raises(InputError, match="no certificate for an order of your own"):
-        Anytime(orders=draw_orders(24, 24, 2, 0))
+        Anytime(orders=draw_orders(24, 24, realizations=2, seed=0))
+
+
+def test_methods_are_written_by_their_settings_and_not_by_an_address():
+    ordered = Racing(Heuristic(z=2), orders=np.zeros((2, 3), dtype=int), name="mine")
+    for method in (*METHODS, ordered):
+        assert " at 0x" not in repr(method)
+        assert repr(method).startswith(f"{type(method).__name__}(")
+    assert "z=2" in repr(ordered) and "array of shape (2, 3)" in repr(ordered)

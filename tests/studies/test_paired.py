@@ -36,7 +36,7 @@ def test_runs_share_their_pools_and_compare_pairwise(pool):
     areas = paired.area(scores, upto=5)
     gap = areas["own"] - areas["Random"]
     assert table["difference"]["own"] == pytest.approx(gap.mean())
-    error = 1.96 * gap.std() / math.sqrt(20)
+    error = 2.093024 * gap.std() / math.sqrt(20)  # Student's t, 19 degrees of freedom
     assert table["high"]["own"] == pytest.approx(gap.mean() + error)
     with pytest.raises(InputError, match="unknown strategy"):
         paired.compare(scores, against="Randon")

@@ -67,6 +67,7 @@ def test_a_failed_or_torn_run_is_not_up_to_date(here):
     assert not reproduce.up_to_date(run)
 
 
+@pytest.mark.slow
 def test_the_command_runs_all_in_two_processes_and_the_second_time_nothing(here):
     text = "\n".join(
         f'[[run]]\nname = "r{i}"\nnotebook = "tiny"\nparameters = {{ value = {i} }}'
@@ -134,6 +135,7 @@ def test_an_unknown_backend_is_refused():
         reproduce.cluster("dusk", None)
 
 
+@pytest.mark.slow
 def test_a_killed_batch_goes_on_where_it_stopped(here):
     """kill -9 in the second of three runs: the first is kept, the others are made."""
     runs = [Run("a", "tiny", {"value": 1}), Run("b", "tiny", {"value": 2}), Run("c", "tiny")]
@@ -159,3 +161,13 @@ def test_a_killed_batch_goes_on_where_it_stopped(here):
     assert runs[0].rendered.exists() and not runs[1].rendered.exists()
     assert list(reproduce.execute_all(runs)) == ["b", "c"]
     assert reproduce.execute_all(runs) == {}
+
+
+def test_links_of_a_rendered_notebook_lead_out_of_its_folder():
+    text = (
+        "[a](race.ipynb#x) [b](https://x.org) [c](#here) ![d](attachment:y.png) [e](../README.md)"
+    )
+    assert reproduce.one_folder_down(text) == (
+        "[a](../race.ipynb#x) [b](https://x.org) [c](#here) ![d](attachment:y.png) "
+        "[e](../../README.md)"
+    )

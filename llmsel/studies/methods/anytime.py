@@ -65,10 +65,10 @@ class Anytime(Method):
     outcomes count as the worst for the claim, as there.
 
     Args:
-        alpha: in (0, 1): drop with the certificate above; None: drop by z, a heuristic. orders:
-            int, shape ``(R, P)``: another order than the random one, without a certificate. z, t0,
-            floor: see `llmsel.elimination.Heuristic`; z = 3 is too bold here, as pairs are looked
-            at after every cell.
+        alpha: in (0, 1): drop with the certificate above; None: drop by z, a heuristic.
+        orders: int, shape ``(R, P)``: another order than the random one, without a certificate.
+        z, t0, floor: see `llmsel.elimination.Heuristic`; z = 3 is too bold here, as pairs are
+            looked at after every cell.
         first: queries on which everyone is judged at the start.
         batch: cells per step, for judges called in parallel.
         name: what tables call it.
@@ -239,7 +239,9 @@ class _PairCapitals:
         for at in ((who, models), (who, slice(None), models)):  # as l, and as j
             s = self._lead[at]
             allowed = -s / (size - seen)
-            part = kelly(s / (seen + 5), 0.0, power, bound + allowed, seen + 1, size)
+            part = kelly(
+                s / (seen + 5), 0.0, power=power, loss=bound + allowed, t=seen + 1, size=size
+            )
             self._bets.append((at, allowed, part))
 
     def settle(self, who: np.ndarray, models: np.ndarray) -> None:

@@ -150,6 +150,16 @@ class Method(ABC):
     def check(self, pool: Pool, pool_size: int) -> None:  # noqa: B027 - optional
         """Raise InputError if the method cannot be used on this pool."""
 
+    def __repr__(self) -> str:
+        """Class name and parameters, as result tables keep them; orders by their shape."""
+        shown = (f"{k}={_shown(v)}" for k, v in vars(self).items() if not k.startswith("_"))
+        return f"{type(self).__name__}({', '.join(shown)})"
+
     @abstractmethod
     def play(self, desk: Desk, budget: int) -> None:
         """Spend calls at the desk, at most ``budget`` in each realization; state answers."""
+
+
+def _shown(value: object) -> str:
+    """A parameter in words: thousands of orders would be cut, so their shape stands for them."""
+    return f"array of shape {value.shape}" if isinstance(value, np.ndarray) else repr(value)

@@ -17,10 +17,12 @@ class Ladder:
 
     Attributes:
         places: int (R, M): n_j. judged: (R, M): outcomes among them. total: (R, M): sums of r.
-            pair_count, pair_sum, pair_square: float32 (R, M, M): number of queries judged for both,
-            sums of ``r_j - r_l`` and of its square. row_count, row_total: (R, P): models judged on
-            a query and sum of their r (a missing outcome as the model's mean). rank: int (R, M):
-            random, breaks ties.
+        pair_count, pair_sum, pair_square: float32 (R, M, M): number of queries judged for both,
+            sums
+        of ``r_j - r_l`` and of its square. row_count, row_total: (R, P): models judged on a query
+            and
+        sum of their r (a missing outcome as the model's mean). rank: int (R, M): random, breaks
+            ties.
     """
 
     def __init__(self, desk: Desk):

@@ -43,7 +43,10 @@ class Racing(Method):
         self.name = name or f"{type(self.rule).__name__.lower()} race"
         if orders is not None and self.rule.certifies:
             raise InputError(REFUSED)
-        Races(1, 2, 0, 1, self.rule, delta, batch, budget)  # checks the ranges
+        # checks the ranges
+        Races(
+            1, 2, baseline=0, pool_size=1, rule=self.rule, delta=delta, batch=batch, budget=budget
+        )
 
     def check(self, pool: Pool, pool_size: int) -> None:
         """Refuse orders that leave queries of the pool out: the race must be able to end."""
@@ -58,12 +61,12 @@ class Racing(Method):
         race = Races(
             desk.realizations,
             desk.n_models,
-            desk.baseline,
-            desk.pool_size,
-            self.rule,
-            self.delta,
-            self.batch,
-            self.budget,
+            baseline=desk.baseline,
+            pool_size=desk.pool_size,
+            rule=self.rule,
+            delta=self.delta,
+            batch=self.batch,
+            budget=self.budget,
         )
         while len(race.who):
             count = race.begin_batch()

@@ -12,11 +12,12 @@ def certified(rows, baseline, alpha=0.05, share=0.1, delta=0.0):
     """
     size, models = len(rows), range(len(rows[0]))
     half = [0.0 if j == baseline else 0.5 for j in models]
-    live, dropped, calls = set(models), {}, 0
+    live, calls = set(models), 0
+    dropped: dict[int, int] = {}
     capital = dict.fromkeys(models, 1.0)
     pair = {(l, j): 1.0 for l in models for j in models if l != j}  # noqa: E741
     low, high, judged, total = ([0.0] * len(models) for _ in range(4))
-    past = []
+    past: list[dict[int, float]] = []
 
     def bet(group, j, t, margin):
         """Part to stake and mean allowed, for x = mean of the group's r minus r_j."""

@@ -168,7 +168,8 @@ def choose(strategy, votes, outcomes, order, budget, baseline, tokens=None):
 
 def kgram_score(texts_tokens, order):
     """Mean maximum-likelihood probability of each text's tokens given the order-1 before."""
-    grams, contexts = Counter(), Counter()
+    grams: Counter[tuple[str, ...]] = Counter()
+    contexts: Counter[tuple[str, ...]] = Counter()
     padded = [["<s>"] * (order - 1) + tokens for tokens in texts_tokens]
     for tokens in padded:
         for p in range(order - 1, len(tokens)):

@@ -1,0 +1,109 @@
+__all__ = [
+    "wilson",
+    "read_result",
+    "mean_interval",
+    "checkpoints",
+    "NEAR_BEST",
+    "CODE_BENCHMARKS",
+    "Anytime",
+    "CandidatesOnly",
+    "Contest",
+    "Desk",
+    "EXACT",
+    "GAP",
+    "IDENTIFICATION",
+    "LUCB",
+    "Ladder",
+    "Method",
+    "Racing",
+    "Result",
+    "SequentialHalving",
+    "SuccessiveRejects",
+    "UCBE",
+    "Uniform",
+    "against_all",
+    "agreement",
+    "all_pairs",
+    "area",
+    "best_pair",
+    "borda",
+    "by_group",
+    "calibration",
+    "compare",
+    "compete",
+    "complete",
+    "condorcet",
+    "consensus_votes",
+    "curves",
+    "annotation_efficiency",
+    "efficiency_view",
+    "eps_grid",
+    "first_stable",
+    "gap_table",
+    "kinds",
+    "length_votes",
+    "near_best",
+    "noise_sweep",
+    "noisy",
+    "noisy_votes",
+    "null_rank",
+    "perfect_votes",
+    "random_votes",
+    "read_table",
+    "rebased",
+    "run",
+    "run_votes",
+    "score",
+    "sensitivity",
+    "shown_name",
+    "shuffled_null",
+    "shuffled_votes",
+    "star_winners",
+    "steering",
+    "stratified",
+    "tune_eps",
+    "tune_tau",
+    "verdict",
+    "with_baseline",
+    "write_table",
+]
+
+from .baselines import EXACT, all_pairs, borda, condorcet, rebased, star_winners, with_baseline
+from .by_call import Contest, compete, complete, stratified
+from .by_query import run
+from .efficiency import annotation_efficiency, efficiency_view, first_stable, gap_table
+from .greedy import against_all
+from .groups import CODE_BENCHMARKS, by_group, kinds
+from .methods.anytime import Anytime
+from .methods.desk import Desk, Method
+from .methods.ladder import Ladder
+from .methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
+from .methods.racing import Racing
+from .paired import area, compare, mean_interval, verdict
+from .parameters import (
+    CandidatesOnly,
+    best_pair,
+    eps_grid,
+    noisy,
+    sensitivity,
+    steering,
+    tune_eps,
+    tune_tau,
+)
+from .protocol import Result, checkpoints
+from .scores import GAP, IDENTIFICATION, NEAR_BEST, curves, near_best, score, shown_name, wilson
+from .tables import read_result, read_table, write_table
+from .votes import (
+    agreement,
+    calibration,
+    consensus_votes,
+    length_votes,
+    noise_sweep,
+    noisy_votes,
+    null_rank,
+    perfect_votes,
+    random_votes,
+    run_votes,
+    shuffled_null,
+    shuffled_votes,
+)

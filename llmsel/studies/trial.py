@@ -1,0 +1,179 @@
+"""A small fixed experiment through the whole engine: what it does is what the code does.
+
+`llmsel.studies.provenance.behaviour` hashes what these functions return, so that a change of what
+the engine does makes results out of date, and a change of how it is written does not. All of it
+runs in this process and reads no cache. Whoever adds a strategy, a method or a table adds it
+here. One function per family of results:
+
+``votes``: pools, weak judges and similarities. ``queries``: what strategies pick. ``calls``: what
+races and their peers pay and name. ``tables``: what is computed from picks and answers (fixed
+ones here, so that the families do not depend on each other).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from llmsel._base import intervals
+from llmsel.belief import Belief
+from llmsel.benchmarks import load
+from llmsel.benchmarks.simulated import adversarial_pools, simulate
+from llmsel.elimination import Certified, Heuristic, Rule, Standing
+from llmsel.pool import MISSING, Pool, draw_orders
+from llmsel.race import Budget
+from llmsel.similarity import KINDS, similarity
+from llmsel.strategies import LLMSelector, SelectLLM, possible
+from llmsel.studies import baselines, efficiency, greedy, groups, paired, parameters, scores
+from llmsel.studies import votes as judges
+from llmsel.studies.by_call import Contest, compete, stratified
+from llmsel.studies.by_query import run
+from llmsel.studies.diagnose import diagnose
+from llmsel.studies.methods.anytime import Anytime
+from llmsel.studies.methods.desk import Method
+from llmsel.studies.methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
+from llmsel.studies.methods.racing import Racing
+from llmsel.studies.protocol import Result
+from llmsel.weak_judges import VARIANTS, add_votes
+
+PROTOCOL: dict[str, Any] = {"realizations": 9, "pool_size": 30, "seed": 1, "jobs": 1}
+NAMED = {"benchmark": "trial", "simulated": True}
+
+
+def real() -> Pool:
+    """Every third query of smol: real answers, real grades."""
+    whole = load("smol", votes=False)
+    return add_votes(whole.subset(queries=whole.queries[::3]), cache=False)
+
+
+def made(gaps: bool = False) -> Pool:
+    """A simulated pool, on request with one cell in ten missing."""
+    pool = simulate(50, 7, 3, seed=5, agreement=0.7)
+    if not gaps:
+        return pool
+    outcomes = pool.need("outcomes").copy()
+    outcomes[np.random.default_rng(0).random(outcomes.shape) < 0.1] = MISSING
+    outcomes[:, pool.baseline_index] = 0
+    return pool.replace(outcomes=outcomes)
+
+
+def votes() -> Iterator[Any]:
+    """Pools, the votes of every kind of weak judge, similarities, and how votes are measured."""
+    pool = real()
+    for one in (made(), *adversarial_pools().values()):
+        yield one.outcomes, one.votes
+    for variant in VARIANTS:
+        yield add_votes(pool, (1, 2, 5), variant=variant, cache=False).votes
+    for kind in KINDS:
+        yield similarity(pool, kind, cache=False)
+    yield judges.length_votes(pool), judges.consensus_votes(pool), judges.perfect_votes(pool)
+    yield judges.noisy_votes(pool, 0.3, 2), judges.random_votes(pool, 2)
+    yield judges.shuffled_votes(pool), judges.agreement(pool), judges.calibration(pool)
+    yield pool.win_rates(), groups.kinds(pool)
+
+
+def queries() -> Iterator[Any]:
+    """What every strategy picks, query by query, and what the studies built on it find."""
+    pool = made()
+    for one in (real(), pool, made(gaps=True)):
+        yield run(one, possible(one), **PROTOCOL).chosen
+    variants = [LLMSelector(0.05, 0.15), parameters.CandidatesOnly()]
+    yield run(pool, variants, **PROTOCOL).chosen
+    yield run(real(), [SelectLLM(0.3, "rouge_l")], **PROTOCOL).chosen
+    yield Belief().likelihood(pool.need("votes"))
+    yield parameters.tune_eps(pool, 0.25, **PROTOCOL)[1]
+    yield parameters.sensitivity(pool, 0.25, **PROTOCOL)
+    yield judges.noise_sweep(pool, [0.3], 1, **PROTOCOL)
+    yield judges.shuffled_null(pool, 1, **PROTOCOL)
+    yield greedy.against_all(pool.subset(queries=pool.queries[:8]), 3)
+    yield baselines.rebased(pool, pool.models[0]).outcomes
+
+
+def calls() -> Iterator[Any]:
+    """What every way to spend calls pays and names, and the capitals behind the races."""
+    for pool in (real(), made(), made(gaps=True)):
+        contest = compete(pool, _methods(), shares=(0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0), **PROTOCOL)
+        yield contest.leaders, contest.ends
+    for rule in (Certified(), Certified(0.2, 0.4), Heuristic()):
+        yield from _evidence(rule)
+    yield stratified(real(), draw_orders(40, 30, realizations=9, seed=1))
+
+
+def tables() -> Iterator[Any]:
+    """Scores, curves, efficiencies, diagnoses and intervals of fixed picks and answers."""
+    for pool in (made(), made(gaps=True)):
+        result = _fixed_result(pool)
+        scored = scores.score(result)
+        curves = scores.curves(result, scored)
+        needed = efficiency.annotation_efficiency(scored, bootstraps=25)
+        yield scored, curves, needed, efficiency.efficiency_view(needed)
+        yield efficiency.gap_table(curves), paired.compare(scored), diagnose(result)
+        yield parameters.steering(result, 9)
+        contest = _fixed_contest(result)
+        yield contest.curve(0.05), contest.calls_to(0.4), contest.paired("one", "two")
+        yield contest.runs(), contest.summary()
+    yield intervals.wilson(np.array([0.1, 0.7]), 30)
+    rates = np.array([[0.5, 0.7, 0.4], [0.3, 0.5, 0.9], [0.6, 0.1, 0.5]])
+    yield baselines.star_winners(("a", "b", "c"), rates)
+
+
+def _methods() -> list[Method]:
+    """Every way to spend calls, some with other parameters than the usual ones."""
+    return [
+        Racing(Certified(), name="certified"),
+        Racing(Certified(alpha=0.2, share=0.4), delta=0.05, batch=3, name="within delta"),
+        Racing(Heuristic(), delta=0.02, name="heuristic"),
+        Racing(Certified(), budget=Budget(calls=100), name="budget"),
+        Anytime(name="anytime"),
+        Anytime(alpha=None, batch=2, name="anytime, heuristic stop"),
+        SuccessiveRejects(),
+        SequentialHalving(),
+        UCBE(0.3),
+        UCBE(1.0, shared=False),
+        LUCB(),
+        Uniform(),
+    ]
+
+
+def _evidence(rule: Rule, delta: float = 0.05) -> Iterator[Any]:
+    """Public state of a rule's evidence over the queries: nothing of it is rounded to a verdict."""
+    pool = made(gaps=True)
+    rows = pool.need("outcomes")[draw_orders(pool.n_queries, 30, realizations=9, seed=1)]
+    now = Standing(9, pool.n_models, baseline=pool.baseline_index, pool_size=30)
+    evidence = rule.begin(now, delta)
+    for place in range(30):
+        evidence.stake(now)
+        evidence.settle(*now.add(rows[:, place]))
+        yield evidence.verdict(now)
+        yield [v.copy() for k, v in sorted(vars(evidence).items()) if k in ("capital", "pairs")]
+
+
+def _fixed_result(pool: Pool) -> Result:
+    """A result whose picks are random orders, whatever the strategies do."""
+    orders = draw_orders(pool.n_queries, 30, realizations=9, seed=1)
+    names = ("Random", "LLM Selector", "Uncertainty")
+    chosen = {name: np.roll(orders, 7 * k, axis=1) for k, name in enumerate(names)}
+    return Result(pool, orders, chosen, NAMED)
+
+
+def _fixed_contest(result: Result) -> Contest:
+    """A contest whose answers are random, whatever the methods do."""
+    rng = np.random.default_rng(3)
+    size, models = len(result.orders), result.pool.n_models
+    named = rng.random((2, size, 10, models)) < 0.3
+    named[..., 0] |= ~named.any(axis=-1)
+    grid = np.arange(1, 11) * 3 * (models - 1)
+    ends = {
+        "calls": rng.integers(1, grid[-1], size),
+        "queries": rng.integers(1, 30, size),
+        "winners": named[0, :, -1],
+        "certified": rng.random(size) < 0.7,
+        "stop": np.full(size, "one left"),
+    }
+    leaders = {"one": named[0], "two": named[1]}
+    return Contest(result.pool, result.orders, grid, leaders, {"one": ends}, {"one": 0.02}, NAMED)
+
+
+FAMILIES = {function.__name__: function for function in (votes, queries, calls, tables)}
