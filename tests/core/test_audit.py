@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from reference import audit_literal
 
-from llmsel._base.bets import LEVELS, RATES, best_bet, bet_table
 from llmsel._base.errors import InputError
 from llmsel.audit import OVER, Audit, AuditRace
+from llmsel.audit.bets import LEVELS, RATES, best_bet, bet_table
 from llmsel.pool import MISSING
 
 SIZE, MODELS, BASELINE = 5, 3, 2  # of the pools that are enumerated

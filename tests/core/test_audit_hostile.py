@@ -98,11 +98,11 @@ def hostile_tables(seed=0):
     yield "difficulty of opposite sign", lift(mixed, 0), 0.0
 
 
-def play(table, baseline, rule, delta, seed):
+def play(table, rule, delta, seed):
     """Race in a random order of a seed; return the share of cells and whether it went wrong."""
     order = np.random.default_rng([seed, 5]).permutation(len(table))
     mine = table[order]
-    race = rule.begin(*mine.shape, baseline=baseline, delta=delta, seed=seed)
+    race = rule.begin(*mine.shape, baseline=mine.shape[1] - 1, delta=delta, seed=seed)
     while cells := race.ask():
         for cell in cells:
             race.tell(cell, int(mine[cell]))
@@ -117,8 +117,8 @@ def with_baseline(table):
 
 
 def bound(races, alpha=0.05):
-    """Wrong certificates that a rate of alpha exceeds with a chance of about 1 in 10000."""
-    return alpha * races + 3.8 * np.sqrt(alpha * (1 - alpha) * races) + 1
+    """Wrong certificates that a rate of alpha exceeds with a chance of about 1 in 100."""
+    return alpha * races + 2.4 * np.sqrt(alpha * (1 - alpha) * races)
 
 
 QUICK = [(name, t, d) for name, t, d in hostile_tables() if t.size <= 1500]
@@ -126,11 +126,14 @@ QUICK = [(name, t, d) for name, t, d in hostile_tables() if t.size <= 1500]
 
 @pytest.mark.slow
 @pytest.mark.parametrize("switch", ["predicted", "early"])
-@pytest.mark.parametrize(("name", "table", "delta"), QUICK, ids=[q[0] for q in QUICK])
-def test_certificates_are_rarely_wrong_on_hostile_pools(name, table, delta, switch):
-    races, rule = 8, Audit(switch=switch)
-    wrong = sum(play(with_baseline(table), table.shape[1], rule, delta, s)[1] for s in range(races))
-    assert wrong <= bound(races)
+def test_certificates_are_rarely_wrong_on_hostile_pools(switch):
+    """The best models are a query or two ahead, so a careless rule often errs."""
+    races, rule = 5, Audit(switch=switch)
+    wrong = {
+        name: sum(play(with_baseline(table), rule, delta, s)[1] for s in range(races))
+        for name, table, delta in QUICK
+    }
+    assert sum(wrong.values()) <= bound(races * len(QUICK)), wrong
 
 
 def main():
@@ -146,10 +149,7 @@ def main():
         if given.pools and not any(part in name for part in given.pools):
             continue
         start = time.process_time()
-        runs = [
-            play(with_baseline(table), table.shape[1], rule, delta, seed)
-            for seed in range(given.races)
-        ]
+        runs = [play(with_baseline(table), rule, delta, seed) for seed in range(given.races)]
         calls, wrong = np.mean([c for c, _ in runs]), sum(w for _, w in runs)
         seconds = time.process_time() - start
         print(

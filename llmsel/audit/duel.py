@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from llmsel._base.bets import best_bet
-from llmsel._base.predictor import LossPredictor
+from llmsel.audit.bets import best_bet
+from llmsel.audit.predictor import LossPredictor
 
 Cell = tuple[int, int]  # place of the query, column of the model
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from llmsel._base.ledger import Ledger
-from llmsel._base.shared_bets import SharedBets
+from llmsel.audit.ledger import Ledger
+from llmsel.audit.shared_bets import SharedBets
 
 LARGEST_PART = 0.8  # of its open queries that a model is predicted to need at most
 

@@ -132,7 +132,8 @@ class SharedBets:
         """Place the bets on the next query.
 
         Args:
-            low, high: float64 (M,), sums of r, missing ones as losses and as wins.
+            low: float64 (M,), sums of r, missing ones as losses.
+            high: float64 (M,), sums of r, missing ones as wins.
             rate: float64 (M,), mean r; -inf for models that do not race.
             seen: number of shared queries so far.
         """
@@ -163,7 +164,8 @@ class SharedBets:
         """Learn the query staked on.
 
         Args:
-            low, high: float64 (M,), r, a missing one as a loss and as a win; 0 outside the race.
+            low: float64 (M,), r, a missing one as a loss; 0 outside the race.
+            high: float64 (M,), r, a missing one as a win; 0 outside the race.
             racing: bool (M,): models judged on it; the others' capitals stay.
         """
         at = np.flatnonzero(racing)
