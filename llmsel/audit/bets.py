@@ -24,8 +24,8 @@ class BetTable:
     Attributes:
         pad: float64 (len(RATES), LEVELS): c with f'(c) = rho.
         weight: float64, the same shape: f(c).
-        gain: float64, the same shape: f(c) - rho c, whose sum over the open queries exceeds
-            rho D exactly where the growth factor rho can be reached.
+        gain: float64, the same shape: f(c) / rho - c, whose sum over the open queries exceeds D
+            exactly where the growth factor rho can be reached.
     """
 
     pad: np.ndarray
@@ -60,7 +60,7 @@ def _table(draw_level: int) -> BetTable:
         )
     c = np.exp((low + high) / 2)
     f = weight(c)
-    gain = f - RATES * c
+    gain = f / RATES - c
     return BetTable(*(np.ascontiguousarray(values.T) for values in (c, f, gain)))
 
 
@@ -107,7 +107,7 @@ def best_bet(p: np.ndarray, slack: float, draws: float) -> Bet:
     table = bet_table(draws)
     level = (p * LEVELS).astype(np.intp)
     counts = np.bincount(level, minlength=LEVELS)
-    reached = int(np.count_nonzero(table.gain @ counts > RATES * slack))
+    reached = int(np.count_nonzero(table.gain @ counts > slack))
     if not reached:
         return Bet(level, np.ones(len(p)), NO_BET)
     return Bet(level, table.weight[reached - 1].take(level), table.pad[reached - 1])

@@ -205,7 +205,7 @@ def test_the_table_holds_the_best_pads():
     for k in (20, 50, 79):
         for c in (0.01, 0.3, 2.0, 20.0):
             f = (1 + c) ** loss * (0.5 + c) ** draw * c**win
-            assert (f - RATES[k] * c <= table.gain[k] + 1e-9).all()
+            assert (f / RATES[k] - c <= table.gain[k] + 1e-9).all()
 
 
 def test_no_bet_is_placed_where_no_growth_is_predicted():
