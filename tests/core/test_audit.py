@@ -107,15 +107,15 @@ RULES = [
 @pytest.mark.parametrize("rule", RULES, ids=["early", "wide", "pruned", "predicted"])
 def test_wrong_certificates_have_at_most_probability_alpha(rule, delta, missing):
     """Summed exactly over all orders and all draws; the model left out is within delta."""
-    for seed in range(2):
-        table = random_table(seed, missing)
-        rate, total, wrong = judged_rate(table), 0.0, 0.0
-        for race, chance in courses(rule, table, delta, seed):
-            total += chance
-            off = rate[race.winners].min() < rate.max() - delta - 1e-9
-            wrong += chance * (race.certified and off)
-        assert total == pytest.approx(1)
-        assert wrong <= rule.alpha + 1e-9
+    seed = RULES.index(rule) + 4 * missing
+    table = random_table(seed, missing)
+    rate, total, wrong = judged_rate(table), 0.0, 0.0
+    for race, chance in courses(rule, table, delta, seed):
+        total += chance
+        off = rate[race.winners].min() < rate.max() - delta - 1e-9
+        wrong += chance * (race.certified and off)
+    assert total == pytest.approx(1)
+    assert wrong <= rule.alpha + 1e-9
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -123,7 +123,7 @@ def test_wrong_certificates_have_at_most_probability_alpha(rule, delta, missing)
 def test_the_capital_of_a_best_model_does_not_grow_in_the_mean(width, missing):
     """Carried over from the plain race, through changes of champion: its mean is at most 1."""
     rule = Audit(alpha=1e-12, switch="early", prune=(), width=width)  # nobody is dropped by it
-    for seed in range(3):
+    for seed in range(2):
         table = random_table(10 + seed, missing)
         best = int(judged_rate(table).argmax())
         mean = 0.0
@@ -374,8 +374,8 @@ def planned(race, table):
 @pytest.mark.parametrize(("delta", "few"), [(0.0, 20), (0.05, 20), (0.05, 2)])
 @pytest.mark.parametrize("switch", ["predicted", "early", "never"])
 def test_the_literal_version_chooses_the_same_cells(switch, delta, few, width):
-    for seed in range(3):
-        table = pool(20 + seed, queries=60, models=12, missing=0.02 * seed)
+    for seed in range(2):
+        table = pool(20 + seed, queries=50, models=12, missing=0.04 * seed)
         rule = Audit(switch=switch, width=width, few=few)
         race = race_on(table, rule, seed=seed, delta=delta)
         rounds = planned(race, table)

@@ -146,7 +146,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
         return all(len(seen_of[j]) == size for j in live)
 
     def drop(keep, gone):
-        for j in live:
+        for j in sorted(live):
             if j != keep and (gone(j) or capital[j] >= limit):
                 live.discard(j)
                 racing.discard(j)
