@@ -48,12 +48,12 @@ rise from champion to champion are those with missing outcomes as losses. So the
 contain a best one whatever the missing outcomes are, and the model named is right also for the
 win rate over judged queries.
 
-**Several cells at once.** A round is planned in full before any of its outcomes is used: several
-challengers, and several draws each. The draws of one challenger are without replacement from one
-q: the second, given the first, is drawn from ``q / (1 - q_1)`` on R without it, and its R, D and
-sum of pads are those after the first. The first outcome is a fixed number, so given the first draw
-the factor of the second has mean at most 1 as well. Outcomes are used in planned order, however
-they arrive.
+**Several cells at once.** A round is planned in full before any of its outcomes is used: the
+strongest challenger gets as many draws as it is expected to need, then the next. The draws of one
+challenger are without replacement from one q: the second, given the first, is drawn from ``q / (1
+- q_1)`` on R without it, and its R, D and sum of pads are those after the first. The first
+outcome is a fixed number, so given the first draw the factor of the second has mean at most 1 as
+well. Outcomes are used in planned order, however they arrive.
 
 **What a seed promises.** The cells of a race are a function of the seed, the settings (width
 among them), the order of the queries and the outcomes. They do not depend on how many cells are

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 
 import numpy as np
 
 LEVELS = 200  # loss fractions p = (k + 1/2) / LEVELS
-RATES = np.exp(5e-4 * 2.0 ** (np.arange(80) / 6))  # growth factors rho per draw
+LOG_RATES = [5e-4 * 2.0 ** (k / 6) for k in range(80)]  # growth per draw, in nats
+RATES = np.exp(LOG_RATES)  # rho
 DRAW_STEP = 0.1  # the share of draws over p (1 - p) is rounded to a multiple of this
 MOST_DRAWS = 2.0  # above, p_w or p_l would be negative
 SMALLEST_PAD = -12.0  # log of it; a pad that rounding could change would be no bet at all
@@ -69,11 +71,19 @@ class Bet:
 
     Attributes:
         weight: float64 (rem,): draw with chances proportional to it.
+        growth: nats that a draw is expected to bring; 0 without a bet.
     """
 
-    def __init__(self, level: np.ndarray, weight: np.ndarray, pads: np.ndarray):
+    def __init__(self, level: np.ndarray, weight: np.ndarray, pads: np.ndarray, growth: float):
         """Keep the predicted levels, int (rem,), weights, and pads by level, float64 (LEVELS,)."""
-        self.weight, self._level, self._pads = weight, level, pads
+        self.weight, self.growth, self._level, self._pads = weight, growth, level, pads
+
+    def needed(self, nats: float) -> int:
+        """Return the draws that are expected to bring some nats; all without a bet."""
+        everything = len(self.weight)
+        if self.growth <= 0 or nats >= self.growth * everything:
+            return everything
+        return max(1, math.ceil(nats / self.growth))
 
     def pad(self, at: int) -> float:
         """Return the pad of one position; nan without a bet."""
@@ -109,5 +119,6 @@ def best_bet(p: np.ndarray, slack: float, draws: float) -> Bet:
     counts = np.bincount(level, minlength=LEVELS)
     reached = int(np.count_nonzero(table.gain @ counts > slack))
     if not reached:
-        return Bet(level, np.ones(len(p)), NO_BET)
-    return Bet(level, table.weight[reached - 1].take(level), table.pad[reached - 1])
+        return Bet(level, np.ones(len(p)), NO_BET, 0.0)
+    weight, pads = table.weight[reached - 1].take(level), table.pad[reached - 1]
+    return Bet(level, weight, pads, LOG_RATES[reached - 1])

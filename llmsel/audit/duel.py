@@ -48,7 +48,8 @@ class Duel:
         self,
         predictor: LossPredictor,
         slack: float,
-        count: int,
+        short: float,
+        most: int,
         pick: Callable[[int, np.ndarray], tuple[int, float]],
     ) -> list[Draw]:
         """Draw queries for most growth of the capital, without replacement from one q.
@@ -56,7 +57,8 @@ class Duel:
         Args:
             predictor: of loss fractions.
             slack: D.
-            count: at most so many.
+            short: nats that the capital lacks; no more draws than are expected to bring them.
+            most: at most so many draws.
             pick: takes the model and weights, draws a position, returns it with its chance.
         """
         if self._version != predictor.version:
@@ -67,7 +69,7 @@ class Duel:
         base, spread = self._known[:, : self.count]
         bet = best_bet(predictor.predict(self.model, base, spread), slack, predictor.draws)
         draws = []
-        for _ in range(min(count, self.count)):
+        for _ in range(min(most, bet.needed(short))):
             at, chance = pick(self.model, bet.weight)
             cell = (int(self._places[at]), self.model)
             draws.append(Draw(cell, chance, bet.pad(at), bet.pads))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -231,29 +231,31 @@ class AuditRace:
             self._drop_beaten()
 
     def _plan_draws(self) -> None:
-        """Plan the next draws of up to ``width`` challengers, strongest first."""
-        width = self.rule.width
-        if len(self._duels) < width:
-            self._open_duels()
-        for turn, (j, duel) in enumerate(self._duels.items()):
-            count = width // len(self._duels) + (turn < width % len(self._duels))
-            slack = self.ledger.slack(j, self.champion, self._margin)
-            self._round += duel.draw(self.predictor, slack, count, self._pick)
+        """Plan the next ``width`` draws: the strongest challenger's as far as it needs them."""
+        left = self.rule.width
+        for duel in self._challengers():
+            slack = self.ledger.slack(duel.model, self.champion, self._margin)
+            short = self._limit - float(self.capital[duel.model])
+            draws = duel.draw(self.predictor, slack, short, left, self._pick)
+            self._round += draws
+            left -= len(draws)
+            if not left:
+                break
         self._plan([draw.cell for draw in self._round])
 
-    def _open_duels(self) -> None:
-        """Take in the strongest challengers that have open queries."""
+    def _challengers(self) -> Iterator[Duel]:
+        """Yield the open duels, then new ones, strongest first."""
+        yield from tuple(self._duels.values())
         if self.predictor.n_cells > REFIT * self._fitted:
             self.predictor.fit()
             self._fitted = self.predictor.n_cells
         waiting = self.live & (self.ledger.judged < self.ledger.pool_size)
+        waiting[list(self._duels)] = False
         # rounded, so that models that did alike are told apart by rank and not by rounding
         strength = np.where(waiting, self.predictor.strength.round(9), np.inf)
-        for j in np.lexsort((self._rank, strength)).tolist():
-            if len(self._duels) >= self.rule.width or not waiting[j]:
-                return
-            if j not in self._duels:
-                self._duels[j] = Duel(j, self.ledger.open_places(j))
+        for j in np.lexsort((self._rank, strength))[: waiting.sum()].tolist():
+            self._duels[j] = Duel(j, self.ledger.open_places(j))
+            yield self._duels[j]
 
     def _pick(self, j: int, weight: np.ndarray) -> tuple[int, float]:
         """Pick a position with chances proportional to its weight, by model j's own stream."""

@@ -316,34 +316,39 @@ def audit(  # noqa: C901 - in one piece, as it is read
     drop(champion, lambda j: slack(j) < 0)
     duels = {}
     while not decided():
-        if len(duels) < width:
-            if len(logistic.cells) > 1.05 * state["fitted"]:
-                logistic.fit()
-                state["fitted"] = len(logistic.cells)
-            waiting = [j for j in live if len(seen_of[j]) < size and j not in duels]
-            waiting.sort(key=lambda j: (round(logistic.strength[j], 9), rank[j]))
-            for j in waiting[: width - len(duels)]:
-                duels[j] = [i for i in range(size) if i not in seen_of[j]]
-        plan = []
-        for turn, (j, places) in enumerate(duels.items()):
-            d, count = slack(j), width // len(duels) + (turn < width % len(duels))
+        plan, spare, asked = [], width, list(duels)
+        while spare:
+            if not asked:
+                if len(logistic.cells) > 1.05 * state["fitted"]:
+                    logistic.fit()
+                    state["fitted"] = len(logistic.cells)
+                waiting = [j for j in live if len(seen_of[j]) < size and j not in duels]
+                if not waiting:
+                    break
+                asked = [min(waiting, key=lambda j: (round(logistic.strength[j], 9), rank[j]))]
+                duels[asked[0]] = [i for i in range(size) if i not in seen_of[asked[0]]]
+            j = asked.pop(0)
+            places, d = duels[j], slack(j)
             levels = [int(p * 200) for p in logistic.predict(j, places)]
             draw_level = round(min(max(logistic.draws, 0.0), 2.0) / 0.1)
-            reached = None
+            reached, count = None, len(places)
             for k in range(80):
                 terms = [pad_and_weight(level, k, draw_level) for level in levels]
                 if sum(f - RATES[k] * c for c, f in terms) <= RATES[k] * d:
                     break
-                reached = terms
+                reached, gain_of_draw = terms, 5e-4 * 2 ** (k / 6)
+            if reached and limit - capital[j] < gain_of_draw * len(places):
+                count = max(1, math.ceil((limit - capital[j]) / gain_of_draw))
             weights = [f for _, f in reached] if reached else [1.0] * len(places)
             pads = [c for c, _ in reached] if reached else [math.nan] * len(places)
-            for _ in range(min(count, len(places))):
+            for _ in range(min(count, spare)):
                 number, sofar = streams[j].random() * sum(weights), 0.0
                 for at, weight in enumerate(weights):  # noqa: B007
                     sofar += weight
                     if sofar > number:
                         break
                 plan.append(((places[at], j), weights[at] / sum(weights), pads[at], sum(pads)))
+                spare -= 1
                 for values in (places, weights, pads):
                     values[at] = values[-1]
                     values.pop()
