@@ -50,8 +50,8 @@ win rate over judged queries.
 
 **Several cells at once.** A round is planned in full before any of its outcomes is used: the
 strongest challenger gets as many draws as it is expected to need, then the next. The draws of one
-challenger are without replacement from one q: the second, given the first, is drawn from ``q / (1
-- q_1)`` on R without it, and its R, D and sum of pads are those after the first. The first
+challenger are without replacement from one q: the second, given the first, is drawn from
+``q / (1 - q_1)`` on R without it, and its R, D and sum of pads are those after the first. The first
 outcome is a fixed number, so given the first draw the factor of the second has mean at most 1 as
 well. Outcomes are used in planned order, however they arrive.
 
