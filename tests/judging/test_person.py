@@ -26,9 +26,9 @@ def opened(tmp_path):
     logs = []
 
     def open_view(pool, name="log.jsonl"):
-        log = AnnotationLog(tmp_path / name, pool, "Random")
+        log = AnnotationLog(tmp_path / name, pool, strategy="Random")
         logs.append(log)
-        return AnnotationView(log, "ann")
+        return AnnotationView(log, "ann", race=False)
 
     open_view.logs = logs
     yield open_view
@@ -146,7 +146,7 @@ def test_a_stop_between_two_lines_of_one_click_asks_no_second_time(opened):
 
 def racing(opened, pool, name, **options):
     log = opened(pool, name).log
-    view = AnnotationView(log, "ann", llmsel.Race(pool, **options))
+    view = AnnotationView(log, "ann", race=llmsel.Race(pool, **options))
     opened.logs.append(view.log)
     return view
 
