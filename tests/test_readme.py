@@ -41,7 +41,7 @@ def test_the_route_of_a_person(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(builtins, "display", lambda view: view, raising=False)
     space = {}
     exec(code, space)
-    assert "believed best now" in capsys.readouterr().out
+    assert "Random: its order" in capsys.readouterr().out
     while space["view"].query is not None:
         space["view"].press("1")
     assert "exact" in space["log"].session.best().statement
