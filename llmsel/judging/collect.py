@@ -168,7 +168,7 @@ def judge_race(
         fill(log, judge, cells=cells, workers=workers)
         tasks = catch_up(race, log.rows)
         if watch is not None:
-            watch(race.verdict())
+            watch(told(race.verdict(), log.contents))
     return told(race.verdict(), log.contents)
 
 
