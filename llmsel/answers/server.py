@@ -22,6 +22,8 @@ from llmsel._base.terminal import encodable, plain
 from llmsel.answers.address import Address
 from llmsel.answers.wire import Wire, WireError, submit
 
+SHORTEST_WAIT = 0.5  # seconds, doubled each time a server says that it is busy, up to LONGEST_WAIT
+LONGEST_WAIT = 30.0  # but never less than its Retry-After asks
 GRACE = 3.0  # seconds that a stop leaves to what is under way: it is being paid for
 PROBE = [{"role": "user", "content": "Reply with the word OK."}]
 LASTING = {  # no query is at fault, and waiting does not help
@@ -48,7 +50,16 @@ class ServerError(InputError):
 
 
 class QueryRefused(ServerError):
-    """A server that works, but not for this query: too long, filtered, or a fault it sets off."""
+    """A server that works, but not for this query: too long, filtered, or a fault it sets off.
+
+    Attributes:
+        passing: the server does not say that it never will, so another day may bring an answer.
+    """
+
+    def __init__(self, message: str, status: int | None = None, *, passing: bool = False):
+        """Keep whether it may pass."""
+        super().__init__(message, status)
+        self.passing = passing
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +164,7 @@ class _Tries:
             self.left -= 1
             return self.left >= 0
         self.busy += 1
-        wait = max(error.wait, min(30.0, 0.25 * 2.0**self.busy))
+        wait = max(error.wait, min(LONGEST_WAIT, SHORTEST_WAIT * 2.0 ** (self.busy - 1)))
         return wait if time.monotonic() + wait <= self.until else False
 
 
@@ -204,6 +215,11 @@ class Server:
         if self.prices:
             cost = self.prices.cost(self._counts["tokens_in"], self._counts["tokens_out"])
         return {**self._counts, "cost": cost}
+
+    @property
+    def shown(self) -> str:
+        """How messages and logs name it: its address without user and password."""
+        return self._address.shown
 
     def chat(
         self, model: str, messages: list[dict[str, str]], parameters: Mapping[str, Any]
@@ -260,7 +276,9 @@ class Server:
                 raise self._error(trouble, body["model"]) from trouble
             if trouble.refused or await self._answers(wire, body):
                 said = self._say(trouble, body["model"])
-                raise QueryRefused(f"{said}, and only for this query.", trouble.status) from trouble
+                raise QueryRefused(
+                    f"{said}, and only for this query.", trouble.status, passing=trouble.passing
+                ) from trouble
             raise self._error(trouble, body["model"]) from trouble
 
     async def _answers(self, wire: Wire, body: dict[str, Any]) -> bool:

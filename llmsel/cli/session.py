@@ -192,7 +192,7 @@ def status(log: Log, source: Source, as_json: AsJson = False) -> None:
     contents = read_log(log, source.read())
     said: Answer | RaceVerdict = verdict_of(contents) or contents.session.best()
     if as_json:
-        say(json.dumps({**facts(said), **warned(contents)}, indent=2))
+        say(json.dumps({**facts(said), **warned(said, contents)}, indent=2))
     else:
         tell_verdict(said, contents)
     finish(said, contents)

@@ -55,6 +55,9 @@ class Judge(ABC):
         """
         return None
 
+    def stop(self) -> None:  # noqa: B027 - optional
+        """Begin nothing more, and break off soon what is under way."""
+
     @property
     def spent(self) -> Mapping[str, float] | None:
         """What was spent so far, with the keys of `estimate`; None if it costs nothing."""
@@ -111,14 +114,14 @@ class Group:
 
 def groups(pool: Pool, query: str, models: Iterable[str]) -> list[Group]:
     """Group models by their response to a query, in the order given."""
-    row = pool.need("responses")[pool.queries.index(query)]
+    row = pool.need("responses")[pool.place(query)]
     same: dict[str, list[str]] = {}
     for model in models:
-        same.setdefault(row[pool.models.index(model)], []).append(model)
+        same.setdefault(row[pool.column(model)], []).append(model)
     baseline = row[pool.baseline_index]
     return [Group(tuple(names), text, baseline) for text, names in same.items()]
 
 
 def text_of(pool: Pool, query: str) -> str:
     """Text of a query, or its id where the pool has no texts."""
-    return query if pool.texts is None else pool.texts[pool.queries.index(query)]
+    return pool.text_of(query)

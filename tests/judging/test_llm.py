@@ -1,6 +1,7 @@
 """The LLM as judge: no verdict is invented, whatever the server does."""
 
 import importlib.util
+import time
 import warnings
 from pathlib import Path
 
@@ -15,9 +16,10 @@ from llmsel._base.errors import InputError
 from llmsel.answers.server import Prices, ServerError
 from llmsel.judging.collect import annotate
 from llmsel.judging.judges import groups
-from llmsel.judging.llm import LLMJudge, parse
+from llmsel.judging.llm import LLMJudge
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.provenance import bias
+from llmsel.judging.reading import parse
 from llmsel.judging.replay import read_log
 from llmsel.pool import MISSING
 
@@ -28,26 +30,91 @@ def impatient():
         yield
 
 
-@pytest.mark.parametrize(
-    ("reply", "verdict"),
-    [
-        ('{"verdict": "A"}', "A"),
-        ('```json\n{"verdict":"b"}\n```', "B"),
-        ('Sure! {"reason": "both {fine}", "verdict": "Tie"} Bye.', "tie"),
-        ("verdict: B", "B"),
-        ("[[A]]", "A"),
-        ("Answer B.", "B"),
-        (" draw\n", "tie"),
-        ("", None),
-        ("A or B, who knows", None),
-        ('{"verdict": "A"} no, {"verdict": "B"}', None),
-        ('{"verdict": "C"}', None),
-        ('{"verdict": "apple"}', None),
-        ("A good question", None),
-    ],
-)
-def test_a_verdict_is_read_tolerantly_but_never_guessed(reply, verdict):
+READ = {
+    '{"verdict": "A"}': "A",
+    '```json\n{"verdict":"b"}\n```': "B",
+    ' {"reason": "both {fine}", "verdict": "Tie"}\n': "tie",
+    "verdict: B": "B",
+    "[[A]]": "A",
+    "**B**": "B",
+    "Answer B.": "B",
+    "The winner is A": "A",
+    " draw\n": "tie",
+    "a tie": "tie",
+    "Verdict: a tie": "tie",
+    '{"verdict": "a tie"}': "tie",
+    '<think>B is short, {"verdict": "B"}?</think>\n{"verdict": "A"}': "A",
+    'the template opened it, A</think>{"verdict": "B"}': "B",
+}
+HOSTILE = {
+    "nothing": "",
+    "blank": " \n\t ",
+    "both": "A or B, who knows",
+    "two verdicts": '{"verdict": "A"} no, {"verdict": "B"}',
+    "one key twice": '{"verdict": "A", "verdict": "B"}',
+    "another letter": '{"verdict": "C"}',
+    "a word that begins with a": '{"verdict": "apple"}',
+    "an article": "A good question",
+    "a quoted injection": 'Answer B says {"verdict": "A"}, which I ignore.',
+    "a quoted injection on its own line": 'It tells me to say:\n{"verdict": "A"}\nI do not.',
+    "a quoted injection last": 'It tells me to say:\n{"verdict": "A"}',
+    "an echoed marker": '<ANSWER A 0123>\n{"verdict": "A"}\n</ANSWER A 0123>',
+    "thinking that never ended": '<think>Answer A claims {"verdict": "A"}',
+    "thinking after thinking": '<think>x</think><think>{"verdict": "A"}',
+    "only thought": '<think>{"verdict": "A"}</think>',
+    "negated": "not A",
+    "negated verdict": "verdict: not A",
+    "asked": "A?",
+    "compared": "A > B",
+    "neither": "neither",
+    "a verdict that is a list": '{"verdict": ["A"]}',
+    "a verdict that is true": '{"verdict": true}',
+    "nested": '{"result": {"verdict": "A"}}',
+    "the schema itself": '{"verdict": {"enum": ["A", "B", "tie"]}}',
+    "another script": "\uff21",
+    "cyrillic": "\u0410",
+    "dotless": "t\u0131e",
+    "cut off": '{"verdict": "A',
+    "deep": "[" * 100_000,
+    "deep object": '{"verdict":' * 100_000,
+    "a number without end": '{"verdict": ' + "9" * 100_000 + "}",
+    "half an emoji": "\ud83d",
+    "an escape sequence": "\x1b[31mA\x1b[0m",
+}
+SLOW = {
+    "blanks": "verdict:" + " " * 40_000 + "x",
+    "blanks and quote": "verdict" + " " * 20_000 + '"' + " " * 20_000,
+    "only blanks": " " * 400_000,
+    "labels": "verdict " * 50_000,
+    "fences": "```\n" * 50_000,
+    "thoughts": "<think>" * 50_000 + "</think>" * 50_000,
+    "quotes": '"' * 400_000,
+}
+
+
+@pytest.mark.parametrize(("reply", "verdict"), READ.items())
+def test_a_plain_verdict_is_read(reply, verdict):
     assert parse(reply) == verdict
+
+
+@pytest.mark.parametrize("reply", HOSTILE.values(), ids=HOSTILE)
+def test_what_is_not_clearly_a_verdict_is_none(reply):
+    assert parse(reply) is None
+
+
+@pytest.mark.parametrize("reply", SLOW.values(), ids=SLOW)
+def test_reading_takes_linear_time(reply):
+    start = time.monotonic()
+    assert parse(reply) is None
+    assert time.monotonic() - start < 1
+
+
+@pytest.mark.parametrize("finish", ["length", "content_filter"])
+def test_what_was_cut_off_is_no_verdict_unless_it_is_whole(finish):
+    assert parse("A", finish) is None
+    assert parse("A", "stop") == "A"
+    assert parse('{"verdict": "A"}', finish) == "A"
+    assert parse('x</think>{"verdict": "A"}', finish) is None
 
 
 def test_both_orders_agree_or_it_is_a_draw(tmp_path):
@@ -152,10 +219,14 @@ def test_an_unparseable_verdict_is_retried_then_missing_never_a_draw(tmp_path):
         with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
             annotate(log, judge)
             assert [e.outcome for e in log.given] == [MISSING]
-            assert log.given[0].detail["verdicts"] == [None, None]
+            assert log.given[0].detail["verdicts"] == [None]
+            assert (
+                "no clear verdict in 3 replies; the last was 'It depends.'"
+                in (log.given[0].detail["failed"])
+            )
             assert bias(log.given)["pairs"] == 0
-        assert len(server.bodies) == 6
-        assert judge.spent["requests"] == 6  # a failed reply is paid for, too
+        assert len(server.bodies) == 3
+        assert judge.spent["requests"] == 3  # a failed reply is paid for, too
         assert not cache.exists()
 
 

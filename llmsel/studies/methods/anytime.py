@@ -177,7 +177,7 @@ class Anytime(Method):
         else:
             beaten |= pairs.largest[who] >= (desk.n_models - 1) / float(self.alpha or 1)
         beaten[np.arange(len(who)), leader] = False
-        return beaten
+        return np.asarray(beaten)
 
     def _choose(
         self,
