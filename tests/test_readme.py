@@ -14,6 +14,7 @@ from helpers.servers import longer
 from typer.testing import CliRunner
 
 import llmsel
+from llmsel import judging
 from llmsel.cli import app
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
@@ -44,7 +45,8 @@ def test_the_route_of_a_person(tmp_path, monkeypatch, capsys):
     assert "Random: its order" in capsys.readouterr().out
     while space["view"].query is not None:
         space["view"].press("1")
-    assert "exact" in space["log"].session.best().statement
+    held = judging.verdict_of(space["log"])
+    assert held.certified and "with probability at least 95%" in held.statement
     space["log"].close()
 
 

@@ -137,8 +137,8 @@ def judge_race(
     Args:
         log: takes the outcomes.
         judge: gives them.
-        race: a race on the log's pool; one in the log is gone on with. With a ``batch`` above 1, several queries are
-            judged at a time.
+        race: a race on the log's pool; one in the log is gone on with. With a ``batch`` above 1,
+            several queries are judged at a time.
         calls: cells (a candidate on a query) to judge now; None for no limit.
         workers: comparisons at a time, each with one request in flight.
         watch: called with the present verdict after every step.
@@ -224,9 +224,19 @@ def resume(contents: Contents | AnnotationLog, like: Race | None = None) -> Race
 
 
 def verdict_of(contents: Contents | AnnotationLog) -> RaceVerdict | None:
-    """Rebuild the verdict of the race that a log holds, with remarks; as `resume`."""
+    """Rebuild the verdict of the race that a log holds, with remarks; as `resume`.
+
+    A log does not say which share of failures its race bore: what it holds beyond the usual share
+    counts.
+    """
     race = resume(contents)
     if race is None:
         return None
+    verdict = race.verdict()
+    if race.failing:
+        race.most_failed = 1.0
+        catch_up(race, contents.rows)
+        further = race.verdict()
+        verdict = further if further.calls > verdict.calls else verdict
     held = contents.contents if isinstance(contents, AnnotationLog) else contents
-    return told(race.verdict(), held)
+    return told(verdict, held)
