@@ -74,12 +74,12 @@ def fill(log: AnnotationLog, judge: Judge, *, cells: Cells, workers: int = 1) ->
         log.record(query, outcomes, by=judge.name, order=given.order, detail=detail)
 
     jobs = [(query, group) for query, models in cells for group in groups(pool, query, models)]
-    crew = Crew(lambda job: _verdict(judge, text_of(pool, job[0]), job[1]), keep, workers=workers)
-    try:
-        crew.do(jobs)
-    except BaseException:
-        judge.stop()  # what the crew no longer waits for would go on asking, and paying
-        raise
+
+    def verdict(job: tuple[str, Group]) -> Verdict:
+        return _verdict(judge, text_of(pool, job[0]), job[1])
+
+    # what the crew no longer waits for would go on asking, and paying
+    Crew(verdict, keep, workers=workers, stop=judge.stop).do(jobs)
 
 
 def _verdict(judge: Judge, query: str, group: Group) -> Verdict:
