@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from llmsel._base.errors import InputError
-from llmsel.elimination import EXHAUSTED
+from llmsel._base.verdicts import EXHAUSTED
 from llmsel.pool import MISSING
 from llmsel.studies.methods.desk import Desk, Method
 from llmsel.studies.methods.ladder import Ladder, best_of, ranks, top

@@ -91,7 +91,12 @@ def certified(  # noqa: C901 - in one piece, as the formulas stand in Certified
         if len(live) == 1:
             return live, "one left", t, calls, dropped
         if t == size:
-            return leaders, "tied" if len(leaders) > 1 else "pool exhausted", t, calls, dropped
+            for margin in (0, delta * size) if delta else (0,):
+                sure = {l for l in leaders if all(low[l] >= high[j] - margin for j in live - {l})}  # noqa: E741
+                if sure:
+                    ties = "tied" if len(sure) > 1 else "pool exhausted"
+                    return sure, "within delta" if margin else ties, t, calls, dropped
+            return leaders, "outcomes missing", t, calls, dropped
         if within:
             return within, "within delta", t, calls, dropped
     raise AssertionError
