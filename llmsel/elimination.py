@@ -6,11 +6,24 @@ on a query before they see its row. Outcomes count as ``r`` = +1/2, 0, -1/2 for 
 (the baseline always 0), so that a difference of means is a difference of win rates. Arrays have a
 realization axis R; M counts all models, the baseline included.
 
-A judgement that is given up for good (MISSING) counts as follows. Certified: as the worst value
-for the claim to be made, a win for the model that would be dropped and a loss for those that beat
-it; so the certificate holds whatever the missing outcomes are, and also for the win rate over
-judged queries only. Heuristic: the query is left out for every pair that lacks one of its two
-outcomes.
+A judgement that is given up (MISSING) has an outcome that nobody knows. Certified: it counts as the
+worst value for the claim to be made, a win for the model that would be dropped and a loss for those
+that beat it, in every step and at the end of the pool. So what is certified is about the win rates
+over the whole pool, and holds whatever the missing outcomes are, also when a judge fails on the
+wins of the best model only; the win rates over the judged cells may name another. Heuristic: the
+query is left out for every pair that lacks one of its two outcomes.
+
+Proof for missing outcomes. Let r be the true values, r- and r+ the same with each missing one as a
+loss and as a win: r- <= r <= r+. The capital of a claim (see `Certified`) grows by x- =
+mean_A r- - r+_j <= x, against the allowance m- = -s-/rem with s- = mean_A S- - S+_j <= s, and so
+m- >= m. If the claim is true, E[x- - m- | past] <= E[x - m | past] <= 0: K_j stays a
+supermartingale. That needs bets that know nothing of later queries: a judgement may go missing by
+any rule of its own cell or of what was seen before. (Which of the failed ones are judged again must
+not be picked after looking: all are, or none.) Models "out of reach" end surely below another. When
+the pool is exhausted, a leader is the answer only if its S- is at least the S+ of every live rival
+(less delta P, if a delta is given: it is then "within delta"); a rival that was dropped is the best
+with probability at most alpha. Otherwise the race ends without an answer (`INCOMPLETE`): that the
+best is among the live models still holds, that the leader is the best need not.
 """
 
 from __future__ import annotations
@@ -26,9 +39,6 @@ from llmsel._base.checks import made_of
 from llmsel._base.errors import InputError
 from llmsel.pool import MISSING
 
-ONE_LEFT, WITHIN, TIED = "one left", "within delta", "tied"
-EXHAUSTED, BUDGET = "pool exhausted", "budget"
-CERTAIN = (ONE_LEFT, WITHIN, TIED, EXHAUSTED)  # stops at which a certified race has its answer
 REFUSED = (
     "no certificate for an order of your own: it holds only for queries in uniformly random "
     "order; leave the order out, or use the Heuristic rule."
@@ -106,6 +116,25 @@ class Standing:
         floor = np.where(self.live, self.low - ahead, -np.inf).max(axis=1, keepdims=True)
         beaten: np.ndarray = floor > self.high + ahead
         return beaten
+
+    def surely_best(self, delta: float) -> np.ndarray:
+        """Mark live models that end at most ``delta`` below every live rival, come what may.
+
+        Args:
+            delta: win-rate margin (0..1); 0 for a best model.
+
+        Returns:
+            bool, shape ``(R, M)``: true whatever is missing or still to come.
+        """
+        ahead = (self.pool_size - self.seen) * self.half
+        ceiling = np.where(self.live, self.high + ahead, -np.inf)
+        first, second = -np.sort(-ceiling, axis=1)[:, :2].T
+        alone = (ceiling == first[:, None]) & ((ceiling == first[:, None]).sum(axis=1) == 1)[
+            :, None
+        ]
+        rival = np.where(alone, second[:, None], first[:, None])
+        sure: np.ndarray = self.live & (self.low - ahead >= rival - delta * self.pool_size)
+        return sure
 
     def against(self, l: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # noqa: E741
         """Compare one model per realization with all on the queries judged for both.

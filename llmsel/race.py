@@ -8,26 +8,31 @@ beaten, who leads and what that is worth. It knows nothing of judges, widgets or
 from __future__ import annotations
 
 import dataclasses
+import secrets
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from llmsel._base.budget import Budget as Budget
+from llmsel._base.checks import check_outcome
 from llmsel._base.errors import InputError, unknown
-from llmsel.elimination import (
+from llmsel._base.verdicts import (
     BUDGET,
-    CERTAIN,
     EXHAUSTED,
+    FAILED,
+    INCOMPLETE,
     ONE_LEFT,
-    REFUSED,
     TIED,
     WITHIN,
-    Certified,
-    Rule,
-    Standing,
-    from_settings,
+    give_verdict,
 )
+from llmsel._base.verdicts import RaceVerdict as RaceVerdict
+from llmsel.elimination import REFUSED, Certified, Rule, Standing, from_settings
 from llmsel.pool import MISSING, Pool, draw_orders
+
+FEW = 5  # failed judgements that never stop a race by themselves
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,49 +50,30 @@ class Task:
     models: tuple[str, ...]
 
 
-@dataclasses.dataclass(frozen=True)
-class RaceVerdict:
-    """What a race can say now.
-
-    Args:
-        winners: the answer, or the present leaders; several if tied.
-        live: the models that can still be the best.
-        dropped: model -> number of queries after which it was dropped.
-        certified: True if ``winners`` holds with probability at least ``1 - alpha``.
-        stop: why the race ended, or empty while it goes on.
-        calls, queries: what was paid: judged cells, and queries touched.
-        statement: all that in one or two sentences.
-    """
-
-    winners: tuple[str, ...]
-    live: tuple[str, ...]
-    dropped: Mapping[str, int]
-    certified: bool
-    stop: str
-    calls: int
-    queries: int
-    statement: str
-
-
 class Race:
     """One real decision: ask for the next query and models to judge, tell the outcomes.
 
     Rows are learned in the drawn order. A judgement that failed (None) is asked for again, and
     the race waits for it: putting the query off would make the order depend on the outcomes, and
-    the certificate with it. `give_up` ends the waiting; see llmsel.elimination for how it counts.
+    the certificate with it. After ``tries`` failures, or by `give_up`, its outcome stays missing;
+    llmsel.elimination says how that counts. When many are missing, `ask` stops asking.
 
     Args:
         pool: the queries and models; outcomes in it are ignored.
         rule: elimination rule; None takes `Certified`.
-        seed: of the random order of the queries.
+        seed: of the random order of the queries; None draws one, which `settings` records. A chosen
+            seed is said to be chosen: with outcomes known beforehand, one that suits can be found.
         delta: win-rate margin (0..1) of the early stop, fixed beforehand; 0 for none.
         batch: queries asked for at once; models are dropped only after each batch.
         budget: limits; None for none.
         order: query ids in an order of your own, heuristic rules only; None draws a random order.
+        tries: failures (None) of a cell after which it is given up.
+        most_failed: share of the judgements (0..1) that may fail; when more than that (and more
+            than five) have failed, the race stops. It can be set later, to go on.
 
     Raises:
-        InputError: a parameter out of range, an unknown query id, an order that is not one of all
-            queries, or a certificate asked for in an order that is not uniformly random.
+        InputError: a parameter out of range, an order that is not one of all queries, or a
+            certificate asked for in an order that is not uniformly random.
 
     Example:
         >>> race = Race(Pool(["q1", "q2", "q3"], ["new", "odd", "old"], "old"), seed=0)
@@ -103,11 +89,13 @@ class Race:
         pool: Pool,
         rule: Rule | None = None,
         *,
-        seed: int = 0,
+        seed: int | None = None,
         delta: float = 0.0,
         batch: int = 1,
         budget: Budget | None = None,
         order: Sequence[str] | None = None,
+        tries: int = 3,
+        most_failed: float = 0.05,
     ):
         """Draw the order and open the first step."""
         self.rule = Certified() if rule is None else rule
@@ -117,26 +105,31 @@ class Race:
             raise InputError(
                 f"'order' must name each of the {pool.n_queries} queries of '{pool.name}' once."
             )
+        if tries < 1 or not 0 <= most_failed <= 1:
+            said = f"tries={tries}, most_failed={most_failed}"
+            raise InputError(f"{said}: at least one try, and a share in [0, 1].")
+        self.tries, self.most_failed = tries, most_failed
         self._pool = pool.hide_outcomes()
-        if order is None:
-            self._order = draw_orders(pool.n_queries, pool.n_queries, realizations=1, seed=seed)[0]
-        else:
+        self._delta, self._batch = delta, batch
+        self._drawn = seed is None
+        self._seed = secrets.randbelow(2**32) if seed is None else seed
+        self._given = None if order is None else list(order)
+        n = pool.n_queries
+        self._order = draw_orders(n, n, realizations=1, seed=self._seed)[0]
+        if order is not None:
             self._order = np.array([pool.place(q) for q in order])
-        self._delta = delta
-        self._seed, self._batch = seed, batch
-        self._given_order = None if order is None else list(order)
         self._race = Races(
             1,
             pool.n_models,
             baseline=pool.baseline_index,
-            pool_size=pool.n_queries,
+            pool_size=n,
             rule=self.rule,
             delta=delta,
             batch=batch,
             budget=budget,
         )
         self._live = np.ones(pool.n_models, dtype=bool)
-        self._calls = self._seen = 0
+        self._calls, self._seen, self._failed = 0, 0, Counter[str]()  # of the rows that are learned
         self._open: dict[str, dict[str, int]] = {}
         self._begin()
 
@@ -144,69 +137,122 @@ class Race:
     def settings(self) -> dict[str, Any]:
         """All that the course of the race depends on beside the outcomes, as JSON can hold it.
 
-        The budget is not in it: it ends a race, but changes none of its steps.
+        ``seed_drawn`` is in it only if the seed was drawn at random. Limits (budget, tries,
+        most_failed) are not: they end a race, but change none of its steps.
         """
         return {
             "rule": self.rule.settings,
             "seed": self._seed,
+            **({"seed_drawn": True} if self._drawn else {}),
             "delta": self._delta,
             "batch": self._batch,
-            "order": self._given_order,
+            "order": self._given,
         }
 
     @classmethod
-    def of_settings(cls, pool: Pool, settings: Mapping[str, Any]) -> Race:
+    def of_settings(cls, pool: Pool, settings: Mapping[str, Any], **limits: Any) -> Race:
         """Make the race that has these `settings`, at its start.
+
+        Args:
+            pool: of the race.
+            settings: what `settings` said.
+            limits: ``budget``, ``tries`` and ``most_failed``, as for a new race.
 
         Raises:
             InputError: a rule that llmsel does not know.
         """
         rest = {key: settings[key] for key in ("seed", "delta", "batch", "order")}
-        return cls(pool, from_settings(settings["rule"]), **rest)
+        race = cls(pool, from_settings(settings["rule"]), **rest, **limits)
+        race._drawn = bool(settings.get("seed_drawn", False))
+        return race
+
+    def continuing(self, settings: Mapping[str, Any]) -> Race:
+        """Return the race of a log, at its start, if this one may go on with it.
+
+        A seed that was drawn gives way to the log's; a chosen one must be the same.
+
+        Args:
+            settings: of the race in the log.
+
+        Raises:
+            InputError: another setting differs; naming it.
+        """
+        own = self.settings
+        for key in ("rule", "seed", "delta", "batch", "order"):
+            kept = settings.get(key)
+            if own[key] != kept and not (key == "seed" and self._drawn):
+                raise InputError(
+                    f"the log holds a race with {key} {kept}, not {own[key]}: a certificate is "
+                    "worth nothing when its settings are chosen after looking; go on with those, "
+                    "or begin a new log."
+                )
+        return Race.of_settings(self._pool, settings, **self._limits())
+
+    def _limits(self) -> dict[str, Any]:
+        return {"tries": self.tries, "most_failed": self.most_failed, "budget": self._race.budget}
 
     @property
     def live(self) -> tuple[str, ...]:
         """The models that can still be the best, the baseline included."""
-        return self._names(self._live)
+        return tuple(m for m, w in zip(self._pool.models, self._live, strict=True) if w)
 
     def ask(self) -> tuple[Task, ...]:
         """Return the queries of this step and whom to judge on each; empty when the race is over.
 
-        Models already told are not asked for again.
+        Models already told are not asked for again. It is empty, too, while too many judgements
+        have failed: see ``most_failed``.
         """
-        judged = [m for m in self.live if m != self._pool.baseline]
-        tasks = []
+        return () if self.failing else self._tasks()
+
+    @property
+    def failing(self) -> bool:
+        """True while more judgements have failed than ``most_failed`` allows."""
+        failed = sum(self._failures.values())
+        return failed > max(FEW, self.most_failed * (self._paid[0] + failed))
+
+    def _tasks(self) -> tuple[Task, ...]:
+        judged, tasks = [m for m in self.live if m != self._pool.baseline], []
         for query, told in self._open.items():
-            models = tuple(m for m in judged if m not in told)
-            if models:
-                texts = self._pool.texts
-                text = None if texts is None else texts[self._pool.place(query)]
+            if models := tuple(m for m in judged if m not in told):
+                text = None if self._pool.texts is None else self._pool.text_of(query)
                 tasks.append(Task(query, text, models))
         return tuple(tasks)
 
     def tell(self, query: str, outcomes: Mapping[str, int | None]) -> None:
-        """Learn outcomes of one query: model -> -1, 0, 1, or None where the judgement failed.
+        """Learn outcomes of one query.
+
+        Args:
+            query: its id.
+            outcomes: model -> -1, 0, 1; None where the judgement failed and may be tried again
+                (after ``tries`` times it is given up); `Outcome.MISSING` where it is given up.
 
         Raises:
             InputError: a query or model that was not asked for, or an outcome that is none.
+                Nothing is changed then.
         """
         told = self._told(query)
-        judged = [m for m in self.live if m != self._pool.baseline]
         for model, outcome in outcomes.items():
-            if model not in self._pool.models:
-                raise unknown("model", model, judged)
-            if model not in judged or model in told:
-                why = "it was told before" if model in told else "it is not judged any more"
-                if model == self._pool.baseline:
-                    why = "it is the baseline"
-                raise InputError(f"model '{model}' was not asked for on query '{query}': {why}.")
-            if outcome not in (-1, 0, 1, None):
-                raise InputError(
-                    f"the outcome of model '{model}' on query '{query}' is {outcome}; it must be "
-                    "-1 (loss), 0 (draw), 1 (win), or None if the judgement failed."
-                )
-        told.update({m: int(a) for m, a in outcomes.items() if a is not None})
+            self._check(query, model, outcome)
+        for model, outcome in outcomes.items():
+            if outcome is not None:
+                told[model] = int(outcome)
+                continue
+            self._tried[query, model] += 1
+            if self._tried[query, model] >= self.tries:
+                told[model] = MISSING
         self._learn()
+
+    def _check(self, query: str, model: str, outcome: int | None) -> None:
+        judged = [m for m in self.live if m != self._pool.baseline]
+        if model not in self._pool.models:
+            raise unknown("model", model, judged)
+        why = "it was told before" if model in self._open[query] else ""
+        if model not in judged:
+            is_baseline = model == self._pool.baseline
+            why = "it is the baseline" if is_baseline else "it is not judged any more"
+        if why:
+            raise InputError(f"model '{model}' was not asked for on query '{query}': {why}.")
+        check_outcome(outcome, model, query=query, known=(-1, 0, 1, None, MISSING))
 
     def give_up(self, query: str) -> None:
         """Ask no more for the outcomes that this query lacks: they stay unknown.
@@ -223,23 +269,27 @@ class Race:
     def verdict(self) -> RaceVerdict:
         """Say who wins, or leads, and what that is worth."""
         calls, queries = self._paid
-        return race_verdict(
-            self._race,
-            self._pool,
-            rule=self.rule,
-            delta=self._delta,
+        return self._race.verdict(
+            self._pool.models,
+            failing=self.failing,
             calls=calls,
             queries=queries,
+            failed=self._failures,
+            seed_chosen=not self._drawn and self._given is None,
         )
 
     @property
     def _paid(self) -> tuple[int, int]:
-        """Cells told and queries touched so far, those of the open batch included."""
-        told = [len(row) for row in self._open.values() if row]
-        return self._calls + sum(told), self._seen + len(told)
+        """Outcomes told and queries touched so far, those of the open batch included."""
+        told = [row.values() for row in self._open.values() if row]
+        given = sum(outcome != MISSING for row in told for outcome in row)
+        return self._calls + given, self._seen + len(told)
 
-    def _names(self, which: np.ndarray) -> tuple[str, ...]:
-        return tuple(m for m, w in zip(self._pool.models, which, strict=True) if w)
+    @property
+    def _failures(self) -> Counter[str]:
+        """Judgements that are given up, per model, those of the open batch included."""
+        rows = self._open.values()
+        return self._failed + Counter(m for row in rows for m, a in row.items() if a == MISSING)
 
     def _told(self, query: str) -> dict[str, int]:
         if query not in self._pool.queries:
@@ -253,6 +303,7 @@ class Race:
         """Open the next batch, unless the race is over."""
         race = self._race
         self._open = {}
+        self._tried: Counter[tuple[str, str]] = Counter()
         if not len(race.who):
             return
         count = race.begin_batch()
@@ -262,114 +313,17 @@ class Race:
 
     def _learn(self) -> None:
         """Hand the batch to the race once every row is complete, in drawn order."""
-        if self.ask():
+        if self._tasks():
             return
         rows = np.full((1, len(self._open), self._pool.n_models), MISSING, dtype=np.int8)
-        rows[0, :, self._pool.baseline_index] = 0
         for row, told in zip(rows[0], self._open.values(), strict=True):
+            row[self._pool.baseline_index] = 0
             for model, outcome in told.items():
                 row[self._pool.column(model)] = outcome
-        self._calls, self._seen = self._paid
+        (self._calls, self._seen), self._failed = self._paid, self._failures
         self._race.learn(rows)
         self._live = self._live & (self._race.dropped[0] == 0)
         self._begin()
-
-
-def race_verdict(
-    race: Races, pool: Pool, *, rule: Rule, delta: float, calls: int, queries: int
-) -> RaceVerdict:
-    """Say who wins, or leads, in the one realization of a race, and what that is worth.
-
-    Args:
-        race: with one realization, at whatever step.
-        pool: of the race.
-        rule: of the race.
-        delta: of the race.
-        calls: cells paid for.
-        queries: queries touched.
-    """
-
-    def names(which: np.ndarray) -> tuple[str, ...]:
-        return tuple(m for m, w in zip(pool.models, which, strict=True) if w)
-
-    winners, stop = names(race.winners[0]), str(race.stop[0])
-    live = names(race.dropped[0] == 0)
-    who = " and ".join(f"'{w}'" for w in winners)
-    many = len(winners) > 1
-    alpha = getattr(rule, "alpha", None)
-    if stop == TIED:
-        text = f"{who} cannot be told apart on this pool: their win rates are equal"
-    elif stop in (ONE_LEFT, EXHAUSTED):
-        text = f"{who} is the best of this pool"
-    elif stop == WITHIN:
-        text = f"{who} {'are' if many else 'is'} within {delta:.1%} of the best win rate"
-    else:
-        if len(winners) > 3:
-            who = f"{len(winners)} models"
-        text = (
-            f"{who} {'lead' if many else 'leads'}; the best is one of the {len(live)} models left "
-            f"of {pool.n_models}"
-        )
-    worth = (
-        "by a heuristic rule, without a certificate"
-        if alpha is None
-        else f"with probability at least {1 - alpha:.0%}"
-    )
-    cost = f"{calls} calls on {queries} of {pool.n_queries} queries"
-    return RaceVerdict(
-        winners=winners,
-        live=live,
-        dropped={m: int(t) for m, t in zip(pool.models, race.dropped[0], strict=True) if t > 0},
-        certified=rule.certifies and stop in CERTAIN,
-        stop=stop,
-        calls=calls,
-        queries=queries,
-        statement=f"{text} ({worth}; {cost}).{' The budget is spent.' if stop == BUDGET else ''}",
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class Budget:
-    """How much a race may spend; what is not given is not limited.
-
-    Args:
-        calls: judged cells.
-        queries: queries touched.
-        money: in the currency of ``price``.
-        price: of one judge call.
-
-    Raises:
-        InputError: a negative limit, or money without a price.
-    """
-
-    calls: float | None = None
-    queries: int | None = None
-    money: float | None = None
-    price: float | None = None
-
-    def __post_init__(self) -> None:
-        """Check that the limits can be used."""
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            if value is not None and not value >= 0:
-                raise InputError(f"budget: {field.name}={value} must be at least 0.")
-        if self.money is not None and not self.price:
-            raise InputError(
-                f"budget: money={self.money:g} needs the price of one judge call; give 'price'."
-            )
-
-    @property
-    def most_calls(self) -> float:
-        """The number of calls that calls and money allow; infinite without either."""
-        paid = (
-            np.inf if self.money is None else np.floor(self.money / float(self.price or 1) + 1e-9)
-        )
-        return float(min(np.inf if self.calls is None else self.calls, paid))
-
-    @property
-    def most_queries(self) -> float:
-        """The number of queries allowed; infinite without a limit."""
-        return np.inf if self.queries is None else self.queries
 
 
 class Races:
@@ -418,7 +372,7 @@ class Races:
         self.dropped = np.zeros((realizations, n_models), dtype=int)
         self._evidence = rule.begin(self.now, delta)
         self._paid = np.arange(n_models) != baseline
-        self._batch = batch
+        self.rule, self._batch, self._delta = rule, batch, delta
 
     def begin_batch(self) -> int:
         """Return the number of queries to judge now, after ending the races that cannot pay."""
@@ -451,11 +405,21 @@ class Races:
         within = close.any(axis=1) & (now.seen < now.pool_size)
         self.winners[self.who[within]] = (close & leaders)[within]
         stop[within] = WITHIN
-        if now.seen == now.pool_size:  # all is known, which says more than "within delta"
-            stop[:] = np.where(leaders.sum(axis=1) > 1, TIED, EXHAUSTED)
+        if now.seen == now.pool_size:
+            stop, self.winners[self.who] = self._exhausted(leaders)
         stop[now.live.sum(axis=1) == 1] = ONE_LEFT
         self.winners[self.who[stop == ONE_LEFT]] = now.live[stop == ONE_LEFT]
         self._end(stop != "", stop)
+
+    def _exhausted(self, leaders: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Say why races end that have asked everything, and who wins, whatever is missing."""
+        best = leaders & self.now.surely_best(0.0)
+        near = leaders & self.now.surely_best(self._delta)
+        known, close = best.any(axis=1), near.any(axis=1) & (self._delta > 0)
+        stop = np.where(close, WITHIN, INCOMPLETE)
+        stop[known] = np.where(best[known].sum(axis=1) > 1, TIED, EXHAUSTED)
+        winners = np.where(close[:, None], near, leaders)
+        return stop, np.where(known[:, None], best, winners)
 
     def _end(self, which: np.ndarray, stop: np.ndarray) -> None:
         """End some of the races still going."""
@@ -465,3 +429,22 @@ class Races:
         self.who, self.calls = self.who[~which], self.calls[~which]
         self.now.keep(~which)
         self._evidence.keep(~which)
+
+    def verdict(self, models: Sequence[str], *, failing: bool = False, **facts: Any) -> RaceVerdict:
+        """Say who wins, or leads, in the first realization, and what that is worth.
+
+        Args:
+            models: names, length M.
+            failing: True if the race stopped because too many judgements failed.
+            facts: ``calls``, ``queries``, ``failed``, ``seed_chosen`` of `give_verdict`.
+        """
+        return give_verdict(
+            models,
+            winners=self.winners[0],
+            dropped=self.dropped[0],
+            stop=str(self.stop[0]) or (FAILED if failing else ""),
+            alpha=getattr(self.rule, "alpha", None) if self.rule.certifies else None,
+            delta=self._delta,
+            n_queries=self.now.pool_size,
+            **facts,
+        )

@@ -8,16 +8,18 @@ realization.
 from __future__ import annotations
 
 import dataclasses
+import secrets
 from collections.abc import Mapping
 
 import numpy as np
 
+from llmsel._base.checks import check_outcome
 from llmsel._base.errors import InputError
 from llmsel._base.intervals import wilson
 from llmsel.belief import Belief, entropy, posterior
 from llmsel.elimination import Rule
 from llmsel.pool import MISSING, Pool, draw_orders
-from llmsel.race import Races, RaceVerdict, race_verdict
+from llmsel.race import Races, RaceVerdict
 from llmsel.strategies import CLOSED, LLMSelector, Random, Strategy, make, pick
 
 
@@ -72,7 +74,8 @@ class Session:
         pool: the queries and models, with votes if the strategy needs them. Outcomes in it are
             ignored.
         strategy: a `Strategy` or its name.
-        seed: of the order that breaks ties; the order itself, for the strategy Random.
+        seed: of the order that breaks ties; the order itself, for the strategy Random. None draws
+            one, see the attributes ``seed`` and ``seed_drawn``.
         rule: stopping rule, as of a race: `llmsel.elimination.Certified` (with the strategy Random)
             or `llmsel.elimination.Heuristic` (any strategy); None for none. It only speaks: `ask`
             goes on.
@@ -98,16 +101,18 @@ class Session:
         pool: Pool,
         strategy: str | Strategy = "LLM Selector",
         *,
-        seed: int = 0,
+        seed: int | None = None,
         rule: Rule | None = None,
         delta: float = 0.0,
     ):
         """Start with no annotation."""
-        self.seed, self.rule, self.delta = seed, rule, delta
+        self.rule, self.delta = rule, delta
+        self.seed_drawn = seed is None
+        self.seed = secrets.randbelow(2**32) if seed is None else seed
         self.pool = pool.hide_outcomes()
         self.strategy = make(strategy)
         self.strategy.prepare(self.pool)
-        self._order = draw_orders(pool.n_queries, pool.n_queries, realizations=1, seed=seed)[0]
+        self._order = draw_orders(pool.n_queries, pool.n_queries, realizations=1, seed=self.seed)[0]
         if rule is not None and rule.certifies and not self._random:
             raise InputError(
                 f"no certificate for queries that {self.strategy.name} chooses: it holds only for "
@@ -209,11 +214,7 @@ class Session:
         row = np.full(self.pool.n_models, MISSING, dtype=np.int8)
         for model, outcome in outcomes.items():
             j = self.pool.column(model)
-            if outcome not in (-1, 0, 1, MISSING) or isinstance(outcome, bool):
-                raise InputError(
-                    f"the outcome of model '{model}' on query '{query}' is {outcome!r}; it must "
-                    "be -1 (loss), 0 (draw) or 1 (win)."
-                )
+            check_outcome(outcome, model, query=query, known=(-1, 0, 1, MISSING))
             row[j] = outcome
         if row[self.pool.baseline_index] not in (0, MISSING):
             raise InputError(
@@ -244,14 +245,13 @@ class Session:
         """Say what the stopping rule says; None without a rule."""
         if self._race is None or self.rule is None:
             return None
-        calls = sum(int((row != MISSING).sum()) - 1 for _, row in self.history)
-        return race_verdict(
-            self._race,
-            self.pool,
-            rule=self.rule,
-            delta=self.delta,
-            calls=calls,
-            queries=len(self.history),
+        rows = np.array([row for _, row in self.history]).reshape(-1, self.pool.n_models)
+        return self._race.verdict(
+            self.pool.models,
+            calls=int((rows != MISSING).sum()) - len(rows),
+            queries=len(rows),
+            failed=dict(zip(self.pool.models, (rows == MISSING).sum(axis=0).tolist(), strict=True)),
+            seed_chosen=self._random and not self.seed_drawn,
         )
 
     def undo(self) -> str:

@@ -157,6 +157,26 @@ def check_outcomes(
     return array
 
 
+def check_outcome(outcome: Any, model: str, *, query: str, known: Sequence[Any]) -> None:
+    """Refuse what is not an outcome.
+
+    Args:
+        outcome: what was given.
+        model: it is given for.
+        query: it is given for.
+        known: all that may be given.
+
+    Raises:
+        InputError: it is none of them; True and False are not 1 and 0.
+    """
+    if isinstance(outcome, bool) or outcome not in known:
+        failed = ", or None if the judgement failed" if None in known else ""
+        raise InputError(
+            f"the outcome of model '{model}' on query '{query}' is {outcome!r}; it must be -1 "
+            f"(loss), 0 (draw) or 1 (win){failed}."
+        )
+
+
 def check_shape(
     what: str,
     array: np.ndarray,

@@ -137,8 +137,8 @@ def judge_race(
     Args:
         log: takes the outcomes.
         judge: gives them.
-        race: a race on the log's pool, at its start. With a ``batch`` above 1, several queries are
-            judged at a time.
+        race: a race on the log's pool; one in the log is gone on with. With a ``batch`` above 1,
+            several queries are judged at a time.
         calls: cells (a candidate on a query) to judge now; None for no limit.
         workers: comparisons at a time, each with one request in flight.
         watch: called with the present verdict after every step.
@@ -153,6 +153,7 @@ def judge_race(
             the log.
     """
     judge.check(log.session.pool)
+    race = race if log.race is None else race.continuing(log.race)
     log.begin_race(race.settings)
     log.begin_judge(judge.settings)
     left = float("inf") if calls is None else calls
@@ -167,7 +168,7 @@ def judge_race(
         fill(log, judge, cells=cells, workers=workers)
         tasks = catch_up(race, log.rows)
         if watch is not None:
-            watch(race.verdict())
+            watch(told(race.verdict(), log.contents))
     return told(race.verdict(), log.contents)
 
 
@@ -186,21 +187,20 @@ def catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[
             row = rows.get(task.query, {})
             open_models = tuple(model for model in task.models if model not in row)
             known = {model: row[model].outcome for model in task.models if model in row}
-            race.tell(task.query, {m: a for m, a in known.items() if a != MISSING})
+            race.tell(task.query, known)
             if open_models:
                 left.append(Task(task.query, task.text, open_models))
-            elif MISSING in known.values():
-                race.give_up(task.query)
         if left:
             return tuple(left)
     return ()
 
 
-def resume(contents: Contents | AnnotationLog) -> Race | None:
+def resume(contents: Contents | AnnotationLog, like: Race | None = None) -> Race | None:
     """Rebuild the race that a log holds, as far as its annotations go; None if it holds no race.
 
     Args:
         contents: the log, or what it says.
+        like: a race whose limits it takes (budget, most_failed); None for those of a new race.
 
     Raises:
         InputError: a rule that llmsel does not know, or settings that are none.
@@ -208,7 +208,10 @@ def resume(contents: Contents | AnnotationLog) -> Race | None:
     if contents.race is None:
         return None
     try:
-        race = Race.of_settings(contents.session.pool, contents.race)
+        if like is None:
+            race = Race.of_settings(contents.session.pool, contents.race)
+        else:
+            race = like.continuing(contents.race)
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:

@@ -339,6 +339,7 @@ def begin_session(
         known = None if kept_rule is None else elimination.from_settings(kept_rule)
         pool = _same_pool(path.name, header, ready(pool, chosen))
         session = Session(pool, chosen, seed=header["seed"], rule=known, delta=kept_delta)
+        session.seed_drawn = not header.get("seed_chosen", True)
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -95,7 +95,7 @@ def report(contents: Contents) -> str:
         title=f"Which model for {pool.name}?" if pool.name else "Which model?",
         warnings=warnings_of(contents),
         statement=said.statement,
-        remarks=remarks_of(contents),
+        remarks=said.remarks if isinstance(said, RaceVerdict) else remarks_of(contents),
         about=f"{pool!r}; {GENERATOR}.",
         last_column=last,
         evidence=_evidence(contents, rows, said),

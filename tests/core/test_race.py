@@ -247,7 +247,7 @@ def test_a_failed_judgement_is_asked_again_and_the_race_waits():
 
 
 def test_many_level_leaders_are_counted_not_listed():
-    race = Race(simulated(n=20, m=6, spread=1.0, seed=1))
+    race = Race(simulated(n=20, m=6, spread=1.0, seed=1), seed=0)
     assert race.verdict().statement.startswith("7 models lead; the best is one of the 7")
 
 
@@ -277,18 +277,21 @@ def test_giving_up_keeps_the_certificate_on_the_safe_side():
 
 def test_the_certificate_speaks():
     pool = simulated(n=50, m=4, spread=2.0, seed=17)
-    race = Race(pool)
+    race = Race(pool, seed=0)
     assert "the best is one of the 5 models left of 5" in race.verdict().statement
     assert "is the best of this pool (with probability at least 95%" in play(race, pool).statement
-    assert "heuristic rule, without a certificate" in play(Race(pool, Heuristic()), pool).statement
+    assert (
+        "heuristic rule, without a certificate"
+        in play(Race(pool, Heuristic(), seed=0), pool).statement
+    )
     wins = np.where(np.arange(6) == simulated().baseline_index, 0, 1)
     twins = simulated().replace(outcomes=np.tile(wins, (24, 1)))
-    found = play(Race(twins), twins)
+    found = play(Race(twins, seed=0), twins)
     assert found.stop == "tied" and len(found.winners) > 1
     assert "cannot be told apart on this pool" in found.statement
-    near = play(Race(pool, delta=0.3), pool)
+    near = play(Race(pool, delta=0.3, seed=0), pool)
     assert near.stop == "within delta" and "within 30.0% of the best" in near.statement
-    short = play(Race(pool, budget=Budget(calls=4)), pool)
+    short = play(Race(pool, budget=Budget(calls=4), seed=0), pool)
     assert short.stop == "budget" and "The budget is spent." in short.statement
 
 
@@ -312,7 +315,7 @@ def test_refusals_and_errors():
         Certified(alpha=0)
     with pytest.raises(InputError, match="z must be above 0"):
         Heuristic(z=0)
-    race = Race(pool)
+    race = Race(pool, seed=0)
     task = race.ask()[0]
     closed = next(q for q in pool.queries if q != task.query)
     for query, outcomes, message in (
@@ -320,7 +323,7 @@ def test_refusals_and_errors():
         (closed, {}, f"was not asked for; open now: '{task.query}'"),
         (task.query, {"modl-1": 1}, "unknown model 'modl-1'"),
         (task.query, {pool.baseline: 0}, "it is the baseline"),
-        (task.query, {task.models[0]: 2}, "must be -1 .loss., 0 .draw., 1 .win."),
+        (task.query, {task.models[0]: 2}, "must be -1 .loss., 0 .draw. or 1 .win., or None"),
     ):
         with pytest.raises(InputError, match=message):
             race.tell(query, outcomes)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 
 from llmsel._base.errors import InputError
-from llmsel.elimination import EXHAUSTED, ONE_LEFT, REFUSED, TIED, kelly
+from llmsel._base.verdicts import EXHAUSTED, ONE_LEFT, TIED
+from llmsel.elimination import REFUSED, kelly
 from llmsel.pool import MISSING
 from llmsel.studies.methods.desk import Desk, Method
 from llmsel.studies.methods.ladder import Ladder, best_of, top
@@ -176,7 +177,7 @@ class Anytime(Method):
         else:
             beaten |= pairs.largest[who] >= (desk.n_models - 1) / float(self.alpha or 1)
         beaten[np.arange(len(who)), leader] = False
-        return beaten
+        return np.asarray(beaten)
 
     def _choose(
         self,

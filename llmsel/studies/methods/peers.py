@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from llmsel._base.errors import InputError
-from llmsel.elimination import EXHAUSTED
+from llmsel._base.verdicts import EXHAUSTED
 from llmsel.pool import MISSING
 from llmsel.studies.methods.desk import Desk, Method
 from llmsel.studies.methods.ladder import Ladder, best_of, ranks, top
@@ -182,7 +182,7 @@ class UCBE(Method):
         mean = np.where(count > 0, total / np.maximum(count, 1), -np.inf)
         mean = np.take_along_axis(mean, rank, axis=1)
         mean[:, desk.baseline] = 0.0
-        return mean == mean.max(axis=1, keepdims=True)
+        return top(mean)
 
 
 class LUCB(Method):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from llmsel._base.errors import InputError
-from llmsel.elimination import CERTAIN, REFUSED, Certified, Rule
+from llmsel._base.verdicts import CERTAIN
+from llmsel.elimination import REFUSED, Certified, Rule
 from llmsel.pool import Pool
 from llmsel.race import Budget, Races
 from llmsel.studies.methods.desk import Desk, Method

@@ -1,11 +1,20 @@
 """The certified race straight from its formulas: one realization, loops, no NumPy."""
 
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 
 MISSING = -128
 
 
-def certified(rows, baseline, alpha=0.05, share=0.1, delta=0.0):
+def certified(  # noqa: C901 - in one piece, as the formulas stand in Certified
+    rows: Sequence[Sequence[int]],
+    baseline: int,
+    alpha: float = 0.05,
+    share: float = 0.1,
+    delta: float = 0.0,
+) -> tuple[set[int], str, int, int, dict[int, int]]:
     """Race over rows of outcomes in drawn order; missing cells as the worst for each claim.
 
     Returns winners, stop, queries seen, calls, {model: queries after which it was dropped}.
@@ -19,7 +28,7 @@ def certified(rows, baseline, alpha=0.05, share=0.1, delta=0.0):
     low, high, judged, total = ([0.0] * len(models) for _ in range(4))
     past: list[dict[int, float]] = []
 
-    def bet(group, j, t, margin):
+    def bet(group: Sequence[int], j: int, t: int, margin: float) -> tuple[float, float]:
         """Part to stake and mean allowed, for x = mean of the group's r minus r_j."""
         rem = size - t + 1
         s = sum(low[a] for a in group) / len(group) - high[j]
@@ -82,7 +91,12 @@ def certified(rows, baseline, alpha=0.05, share=0.1, delta=0.0):
         if len(live) == 1:
             return live, "one left", t, calls, dropped
         if t == size:
-            return leaders, "tied" if len(leaders) > 1 else "pool exhausted", t, calls, dropped
+            for margin in (0, delta * size) if delta else (0,):
+                sure = {l for l in leaders if all(low[l] >= high[j] - margin for j in live - {l})}  # noqa: E741
+                if sure:
+                    ties = "tied" if len(sure) > 1 else "pool exhausted"
+                    return sure, "within delta" if margin else ties, t, calls, dropped
+            return leaders, "outcomes missing", t, calls, dropped
         if within:
             return within, "within delta", t, calls, dropped
     raise AssertionError

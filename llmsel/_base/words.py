@@ -1,0 +1,42 @@
+"""Numbers in words: what is not certain is never written as 0 % or 100 %."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """Write a share of 0..1 in percent; rounding never makes it certain.
+
+    Args:
+        share: in [0, 1].
+        digits: after the point.
+    """
+    text = f"{share:.{digits}%}"
+    step = 10.0**-digits
+    if share < 1 and text == f"{1:.{digits}%}":
+        return f"over {100 - step:.{digits}f}%"
+    if share > 0 and text == f"{0:.{digits}%}":
+        return f"under {step:.{digits}f}%"
+    return text
+
+
+def at_least(alpha: float) -> str:
+    """Write ``1 - alpha`` in percent, exactly: 99.99% for 0.0001.
+
+    Args:
+        alpha: in (0, 1).
+    """
+    left = 100 - 100 * Decimal(repr(float(alpha)))
+    text = f"{left:f}"
+    return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
+
+
+def counted(number: int, what: str) -> str:
+    """Write a number of things: ``1 judgement``, ``2 judgements``.
+
+    Args:
+        number: how many.
+        what: one of them.
+    """
+    return f"{number} {what}{'' if number == 1 else 's'}"
