@@ -124,11 +124,11 @@ def test_a_race_is_reported_with_its_certificate(tmp_path):
 
     judge = ProgramJudge(oracle, compares=True)
     with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
-        log.begin_race(Race(pool).settings)
+        log.begin_race(Race(pool, seed=0).settings)
     with pytest.raises(InputError, match="no annotation yet"):
         write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html")
     with AnnotationLog(tmp_path / "log.jsonl", pool) as log:
-        held = judge_race(log, judge, Race(pool))
+        held = judge_race(log, judge, Race(pool, seed=0))
     assert held.certified and held.winners == (pool.models[int(rates.argmax())],)
     page = write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html").read_text()
     tags = Tags()
