@@ -83,7 +83,7 @@ def test_a_person_needs_no_client_of_a_server():
     """Without the extras, everything works but an LLM as judge and `generate`."""
     code = (
         "import sys\n"
-        "for name in ('openai', 'pyarrow', 'backports.zstd'): sys.modules[name] = None\n"
+        "for name in ('httpx', 'pyarrow', 'backports.zstd'): sys.modules[name] = None\n"
         "import llmsel, llmsel.cli, llmsel.judging.judges\n"
         "import llmsel.reporting.page, llmsel.judging.person\n"
         "sys.argv = 'llmsel judge /x/l --pool smol --model m --yes'.split()\n"

@@ -22,6 +22,14 @@ from llmsel._base.files import json_lines, read_text
 from llmsel.answers import inspect_log
 
 FAILED = "$ERROR$"  # FastChat and Arena-Hard store this as the answer of a model that failed
+SIGNS = (  # what the first line of JSON Lines has, in the order that is tried
+    ("lm-eval", {"doc_id", "resps"}),
+    ("fastchat", {"model_id", "choices"}),
+    ("fastchat", {"model", "messages"}),
+    ("long", {"model", "response"}),
+    ("questions", {"question_id", "turns"}),
+    ("questions", {"uid", "prompt"}),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,14 +64,9 @@ def detect(path: Path) -> str:
             return "alpacaeval"
     elif path.suffix == ".jsonl":
         keys = next(iter(json_lines(path)), {}).keys()
-        if {"doc_id", "resps"} <= keys:
-            return "lm-eval"
-        if {"model_id", "choices"} <= keys or {"model", "messages"} <= keys:
-            return "fastchat"
-        if {"model", "response"} <= keys:
-            return "long"
-        if {"question_id", "turns"} <= keys or {"uid", "prompt"} <= keys:
-            return "questions"
+        for kind, signs in SIGNS:
+            if signs <= keys:
+                return kind
     raise InputError(
         f"'{path}' is of no known format ({', '.join(FORMATS)}); a file of your own has the "
         "columns model, query_id, query, response."

@@ -3,47 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
-import threading
-import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
-from llmsel._base.errors import InputError, unknown
-from llmsel._base.files import json_lines, read_text
-from llmsel.answers.server import Prices, Server, ServerError, estimate_tokens
+from llmsel._base.errors import InputError
+from llmsel._base.files import json_lines
+from llmsel.answers.models import Model, read_models
+from llmsel.answers.output import AnswerFile, read_output
+from llmsel.answers.server import QueryRefused, ServerError, estimate_tokens
 
-SETTINGS = {"name", "model", "base_url", "key", "system", "timeout", "prices", "parameters"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Model:
-    """One ``[[model]]`` of models.toml.
-
-    Args:
-        name: in the file of answers.
-        model: its name on the server; ``name`` if left out.
-        endpoint: the server: ``base_url``, ``key`` (an environment variable), ``timeout``,
-            ``prices``.
-        system: instruction ahead of every query, or None.
-        parameters: sent with every request, e.g. ``temperature``, ``max_tokens``, ``seed``.
-    """
-
-    name: str
-    model: str
-    endpoint: Server
-    system: str | None
-    parameters: Mapping[str, Any]
-
-    def messages(self, query: str) -> list[dict[str, str]]:
-        """Build the chat for a query."""
-        first = [{"role": "system", "content": self.system}] if self.system else []
-        return [*first, {"role": "user", "content": query}]
+GIVEN_UP = "not asked: model '{}' was given up"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +29,7 @@ class Plan:
         todo: pairs (model, query) without an answer yet.
         answered: how many pairs have one.
         tokens_in: estimate, see `llmsel.answers.server.estimate_tokens`.
-        tokens_out: upper bound where a model gives ``max_tokens``, else 500 a call.
+        tokens_out: upper bound where a model gives ``max_tokens``, else 500 a request.
         cost: of both, for the models with prices.
         unpriced: names of the models without.
     """
@@ -76,105 +50,34 @@ class Plan:
         if self.unpriced:
             price += f" (no prices for {', '.join(self.unpriced)})"
         return (
-            f"{len(self.todo)} calls to {len({m.name for m, _ in self.todo})} models, "
+            f"{len(self.todo)} requests to {len({m.name for m, _ in self.todo})} models, "
             f"{self.answered} answers are here; about {self.tokens_in} tokens in, up to "
             f"{self.tokens_out} out; cost {price}"
         )
 
 
-def read_models(path: str | Path) -> tuple[Model, ...]:
-    """Read models.toml: one ``[[model]]`` per model.
-
-    Raises:
-        InputError: no such file, no TOML, no model, an unknown setting, or a name given twice.
-    """
-    try:
-        tables = tomllib.loads(read_text(path)).get("model", [])
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"'{path}' is not TOML: {error}.") from error
-    if not isinstance(tables, list) or not tables:
-        raise InputError(f"'{path}' has no [[model]] table.")
-    models: dict[str, Model] = {}
-    for number, table in enumerate(tables, 1):
-        where = f"'{path}', model {number}"
-        for key in table:
-            if key == "api_key":
-                raise InputError(
-                    f"{where}: keys do not belong into a file; put it into the environment and "
-                    "name the variable: key = 'MY_KEY'."
-                )
-            if key not in SETTINGS:
-                raise InputError(f"{where}: {unknown('setting', key, sorted(SETTINGS))}")
-        if "name" not in table:
-            raise InputError(f"{where}: no 'name'.")
-        name = str(table["name"])
-        if name in models:
-            raise InputError(f"{where}: the name '{name}' is given twice.")
-        prices = table.get("prices")
-        try:
-            priced = None if prices is None else Prices(float(prices["in"]), float(prices["out"]))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(
-                f"{where}: prices are per million tokens, e.g. prices = {{in = 0.5, out = 1.5}}."
-            ) from error
-        models[name] = Model(
-            name=name,
-            model=str(table.get("model", name)),
-            endpoint=Server(
-                table.get("base_url"),
-                table.get("key", "OPENAI_API_KEY"),
-                float(table.get("timeout", 120)),
-                prices=priced,
-            ),
-            system=table.get("system"),
-            parameters=table.get("parameters", {}),
-        )
-    return tuple(models.values())
-
-
 def plan(models: str | Path, queries: str | Path, output: str | Path) -> Plan:
-    """Read what is asked for and what is answered already; nothing is sent.
+    """Read what is asked for and what is answered already; nothing is sent, nothing written.
 
     Args:
-        models: models.toml, see `Model`.
+        models: models.toml, see `llmsel.answers.models.Model`.
         queries: JSON Lines with ``query_id``, ``query`` and optionally ``category``.
-        output: JSON Lines of answers; continued if it exists. A torn last line is cut off.
+        output: JSON Lines of answers; continued if it exists.
 
     Raises:
-        InputError: files that are absent or not as they should be.
+        InputError: files that are absent or not as they should be, or an output that holds
+            something else than answers.
     """
     asked = read_models(models)
-    rows = json_lines(Path(queries))
-    seen: set[str] = set()
-    for number, row in enumerate(rows, 1):
-        for key in ("query_id", "query"):
-            if key not in row:
-                raise InputError(f"'{queries}', line {number}: no '{key}'.")
-        if str(row["query_id"]) in seen:
-            raise InputError(
-                f"'{queries}', line {number}: query id '{row['query_id']}' is given twice."
-            )
-        seen.add(str(row["query_id"]))
-    texts = {str(row["query_id"]): row["query"] for row in rows}
-    done = set()
-    for number, row in enumerate(_answers(Path(output)), 1):
-        key = str(row.get("query_id"))
-        if row.get("query", texts.get(key)) != texts.get(key) and key in texts:
-            raise InputError(
-                f"'{output}', line {number}: query id '{key}' has another text than in "
-                f"'{queries}'; write to a new file."
-            )
-        done.add((row.get("model"), key))
+    rows = _read_queries(Path(queries))
+    done = _answered(Path(output), {str(row["query_id"]): row["query"] for row in rows})
     todo = [(m, row) for row in rows for m in asked if (m.name, str(row["query_id"])) not in done]
     tokens_in = tokens_out = 0
     cost = 0.0
     for model, row in todo:
-        sent = estimate_tokens(model.messages(row["query"]))
-        got = int(model.parameters.get("max_tokens", 500))
-        tokens_in += sent
-        tokens_out += got
-        cost += model.endpoint.prices.cost(sent, got) if model.endpoint.prices else 0.0
-    unpriced = {m.name: m for m, _ in todo if m.endpoint.prices is None}
+        sent, got = estimate_tokens(model.messages(row["query"])), _at_most(model)
+        tokens_in, tokens_out = tokens_in + sent, tokens_out + got
+        cost += model.server.prices.cost(sent, got) if model.server.prices else 0.0
     return Plan(
         models=asked,
         queries=tuple(rows),
@@ -183,108 +86,170 @@ def plan(models: str | Path, queries: str | Path, output: str | Path) -> Plan:
         tokens_in=tokens_in,
         tokens_out=tokens_out,
         cost=cost,
-        unpriced=tuple(unpriced),
+        unpriced=tuple(dict.fromkeys(m.name for m, _ in todo if m.server.prices is None)),
     )
 
 
-def run(
+def ask_all(
     todo: Plan,
     output: str | Path,
+    *,
     workers: int = 4,
     progress: bool = True,
-    give_up: int = 20,
 ) -> dict[str, str]:
     """Ask what is missing and append every answer as it arrives.
+
+    A model whose server cannot be used is asked no more; a query that is refused alone is no
+    reason to. Ctrl-C keeps what arrives within seconds and ends.
 
     Args:
         todo: from `plan`, with the same output.
         output: JSON Lines: model, query_id, query, response, finish, and category where given.
-        workers: requests at a time, over all models.
+        workers: requests in flight, over all models.
         progress: show a bar on stderr.
-        give_up: failures in a row of one model after which it is asked no more.
 
     Returns:
-        "model / query id" -> the error, for every pair that failed or was given up. Failures are
+        "model / query id" -> the error, for every pair that failed or was not asked. Failures are
         not stored: run it again to ask only for them.
 
     Raises:
-        InputError: fewer than one worker, or no key for a server that needs one.
+        InputError: fewer than one worker, no key for a server that needs one, an output that
+            another process writes or that cannot be written.
     """
     if workers < 1:
         raise InputError(f"workers={workers}; give at least 1.")
-    path = Path(output)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    failed: dict[str, str] = {}
-    in_a_row: dict[str, int] = {}
-    bar = tqdm(total=len(todo.todo), disable=not progress, unit="answer")
-    with path.open("ab") as file, ThreadPoolExecutor(workers) as threads, bar:
-        write = _writer(file)
-        waiting: dict[Future, tuple[Model, dict[str, Any]]] = {}
-        pairs = iter(todo.todo)
-        try:
-            while True:
-                while len(waiting) < workers and (pair := next(pairs, None)):
-                    model, row = pair
-                    if in_a_row.get(model.name, 0) >= give_up:
-                        failed[f"{model.name} / {row['query_id']}"] = "not asked: given up"
-                        bar.update()
-                    else:
-                        waiting[threads.submit(_ask, model, row, write)] = pair
-                if not waiting:
-                    return failed
-                for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                    model, row = waiting.pop(future)
-                    error = future.exception()
-                    bar.update()
-                    if error is None:
-                        in_a_row[model.name] = 0
-                    elif isinstance(error, ServerError):
-                        in_a_row[model.name] = in_a_row.get(model.name, 0) + 1
-                        failed[f"{model.name} / {row['query_id']}"] = str(error)
-                    else:
-                        raise error
-        finally:
-            for future in waiting:
-                future.cancel()
+    with AnswerFile(output) as file:
+        # another run may have finished since the plan was made
+        done = {(row.get("model"), str(row.get("query_id"))) for row in file.rows}
+        pairs = [p for p in todo.todo if (p[0].name, str(p[1]["query_id"])) not in done]
+        with tqdm(total=len(pairs), disable=not progress, unit="answer") as bar:
+            return _Round(pairs, file, workers, bar).run()
 
 
-def spent(models: Sequence[Model]) -> dict[str, float]:
-    """Calls, tokens and cost so far, over all models."""
-    total = {"calls": 0.0, "tokens_in": 0.0, "tokens_out": 0.0, "cost": 0.0}
+class _Round:
+    """One pass over the pairs, at most `workers` of them in flight."""
+
+    def __init__(
+        self,
+        pairs: Sequence[tuple[Model, dict[str, Any]]],
+        file: AnswerFile,
+        workers: int,
+        bar: tqdm[Any],
+    ):
+        self._pairs = iter(pairs)
+        self._servers = {id(model.server): model.server for model, _ in pairs}.values()
+        self._file = file
+        self._workers = workers
+        self._bar = bar
+        self._given_up: set[str] = set()
+        self._failed: dict[str, str] = {}
+
+    def run(self) -> dict[str, str]:
+        with ThreadPoolExecutor(self._workers) as threads:
+            waiting: dict[Future[None], tuple[Model, dict[str, Any]]] = {}
+            try:
+                while True:
+                    self._fill(threads, waiting)
+                    if not waiting:
+                        return self._failed
+                    for future in wait(waiting, return_when=FIRST_COMPLETED).done:
+                        self._take(*waiting.pop(future), future.exception())
+            except BaseException:  # Ctrl-C too: no thread may wait for its server any longer
+                for future in waiting:
+                    future.cancel()
+                for server in self._servers:
+                    server.stop()
+                raise
+
+    def _fill(
+        self,
+        threads: ThreadPoolExecutor,
+        waiting: dict[Future[None], tuple[Model, dict[str, Any]]],
+    ) -> None:
+        while len(waiting) < self._workers and (pair := next(self._pairs, None)):
+            model, row = pair
+            if model.name in self._given_up:
+                self._fail(model, row, GIVEN_UP.format(model.name))
+            else:
+                waiting[threads.submit(_ask, model, row, self._file)] = pair
+
+    def _take(self, model: Model, row: Mapping[str, Any], error: BaseException | None) -> None:
+        if error is None:
+            self._bar.update()
+        elif isinstance(error, ServerError):
+            self._fail(model, row, str(error))
+            if not isinstance(error, QueryRefused):
+                self._given_up.add(model.name)
+        else:
+            raise error
+
+    def _fail(self, model: Model, row: Mapping[str, Any], why: str) -> None:
+        self._failed[f"{model.name} / {row['query_id']}"] = why
+        self._bar.update()
+
+
+def failures(failed: Mapping[str, str]) -> list[str]:
+    """Tell each reason of `ask_all` once, with how many pairs it cost and the first of them."""
+    first: dict[str, str] = {}
+    for pair, why in failed.items():
+        first.setdefault(why, pair)
+    lines = []
+    for why, count in Counter(failed.values()).most_common():
+        more = f" and {count - 1} more" if count > 1 else ""
+        lines.append(f"{first[why]}{more}: {why}")
+    return lines
+
+
+def spent(models: Iterable[Model]) -> dict[str, float]:
+    """Requests, tokens and cost so far, over all models."""
+    total = {"requests": 0.0, "tokens_in": 0.0, "tokens_out": 0.0, "cost": 0.0}
     for model in models:
-        for key, value in model.endpoint.spent.items():
+        for key, value in model.server.spent.items():
             total[key] += value
     return total
 
 
-def _ask(model: Model, row: Mapping[str, Any], write: Callable[[dict[str, Any]], None]) -> None:
-    reply = model.endpoint.chat(model.model, model.messages(row["query"]), model.parameters)
-    if not reply.text and reply.finish not in ("stop", "length"):
-        raise ServerError(f"model '{model.name}' gave no text (finish: {reply.finish}).")
+def _read_queries(path: Path) -> list[dict[str, Any]]:
+    rows = json_lines(path)
+    seen: set[str] = set()
+    for number, row in enumerate(rows, 1):
+        where = f"'{path}', line {number}"
+        for key in ("query_id", "query"):
+            if key not in row:
+                raise InputError(f"{where}: no '{key}'.")
+        if not isinstance(row["query"], str):
+            raise InputError(f"{where}: the query is {type(row['query']).__name__}, not text.")
+        if not isinstance(row["query_id"], str | int):
+            raise InputError(f"{where}: 'query_id' is {type(row['query_id']).__name__}, not text.")
+        if str(row["query_id"]) in seen:
+            raise InputError(f"{where}: query id '{row['query_id']}' is given twice.")
+        seen.add(str(row["query_id"]))
+    return rows
+
+
+def _answered(output: Path, texts: Mapping[str, str]) -> set[tuple[str, str]]:
+    """Read which pairs (model, query id) the output holds; its queries must have the same text."""
+    done = set()
+    for number, row in enumerate(read_output(output)[0], 1):
+        key = str(row["query_id"])
+        if row.get("query", texts.get(key)) != texts.get(key) and key in texts:
+            raise InputError(
+                f"'{output}', line {number}: query id '{key}' has another text than in the file "
+                "of queries; write to a new file."
+            )
+        done.add((row["model"], key))
+    return done
+
+
+def _at_most(model: Model) -> int:
+    """Tokens of one answer, at most as far as is known."""
+    limit = model.parameters.get("max_tokens", 500)
+    return limit if isinstance(limit, int) else 500
+
+
+def _ask(model: Model, row: Mapping[str, Any], file: AnswerFile) -> None:
+    reply = model.server.chat(model.model, model.messages(row["query"]), model.parameters)
     answer = {"model": model.name, "query_id": str(row["query_id"]), "query": row["query"]}
     if "category" in row:
         answer["category"] = row["category"]
-    write(answer | {"response": reply.text, "finish": reply.finish})
-
-
-def _writer(file: Any) -> Callable[[dict[str, Any]], None]:
-    lock = threading.Lock()
-
-    def write(row: dict[str, Any]) -> None:
-        with lock:
-            file.write((json.dumps(row, ensure_ascii=False) + "\n").encode())
-            file.flush()
-            os.fsync(file.fileno())
-
-    return write
-
-
-def _answers(path: Path) -> list[dict[str, Any]]:
-    """Read the answers so far; a torn last line (from a kill) is cut off the file."""
-    if not path.exists():
-        return []
-    raw = path.read_bytes()
-    whole = raw.rfind(b"\n") + 1
-    if whole < len(raw):
-        os.truncate(path, whole)
-    return json_lines(path)
+    file.append(answer | {"response": reply.text, "finish": reply.finish})

@@ -35,19 +35,23 @@ def read_answers(
         InputError: a file that is absent, of no known format or not as its format says (names file
             and line), a model that answers one query twice (the same answer in two files is one),
             or two texts under one query id.
+
+    Example:
+        >>> table = pd.DataFrame(
+        ...     {"model": ["a", "b"], "query_id": "q1", "query": "1 + 1?", "response": ["2", "two"]}
+        ... )
+        >>> read_answers(table)
+          model query_id   query response
+        0     a       q1  1 + 1?        2
+        1     b       q1  1 + 1?      two
     """
     if format is not None and format not in FORMATS:
         raise unknown("format", format, FORMATS)
     if isinstance(source, pd.DataFrame):
         return _table(read_table(source, lambda i: f"the table, row {i + 1}"))
-    named: Iterable[tuple[str | None, str | Path]]
-    if isinstance(source, Mapping):
-        named = source.items()
-    else:
-        named = [(None, p) for p in ([source] if isinstance(source, str | Path) else source)]
     records: list[Record] = []
     texts: dict[str, str] = {}
-    for model, given in named:
+    for model, given in _named(source):
         for path in _files(Path(given)):
             kind = format or detect(path)
             if kind == "questions":  # texts that an answer file next to it lacks
@@ -56,10 +60,8 @@ def read_answers(
             found = list(FORMATS[kind](path, model))
             if not found:
                 raise InputError(f"'{path}' holds no answer.")
-            beside = (path.parent / "question.jsonl", path.parent.parent / "question.jsonl")
-            for questions in beside if kind == "fastchat" else ():
-                if questions.exists():
-                    texts |= read_questions(questions)
+            if kind == "fastchat":
+                texts |= _questions_beside(path)
             records += (
                 found if model is None else [dataclasses.replace(r, model=model) for r in found]
             )
@@ -69,6 +71,19 @@ def read_answers(
         dataclasses.replace(r, query=texts.get(r.query_id)) if r.query is None else r
         for r in records
     )
+
+
+def _named(
+    source: str | Path | Sequence[str | Path] | Mapping[str, str | Path],
+) -> Iterable[tuple[str | None, str | Path]]:
+    if isinstance(source, Mapping):
+        return source.items()
+    return [(None, p) for p in ([source] if isinstance(source, str | Path) else source)]
+
+
+def _questions_beside(path: Path) -> dict[str, str]:
+    beside = (path.parent / "question.jsonl", path.parent.parent / "question.jsonl")
+    return {k: text for p in beside if p.exists() for k, text in read_questions(p).items()}
 
 
 def _table(records: Iterable[Record]) -> pd.DataFrame:

@@ -18,6 +18,7 @@ from llmsel.benchmarks import (
     humaneval,
     mt_bench,
     published,
+    shaberi,
     simulated,
     smol,
 )
@@ -71,6 +72,13 @@ BENCHMARKS = {
         own=humaneval.FILES,
     ),
 }
+for _name, (_n, _m) in shaberi.SHAPES.items():
+    BENCHMARKS[f"shaberi:{_name}"] = Benchmark(
+        partial(shaberi.load, _name),
+        f"{_n} x {_m}",
+        f"Japanese queries, answers graded by {_name}; in the repository",
+        own=shaberi.FILES,
+    )
 for _name, (_n, _m) in published.SHAPES.items():
     BENCHMARKS[f"official:{_name}"] = Benchmark(
         partial(published.load, _name),
@@ -114,10 +122,11 @@ def load(name: str, *, votes: bool = True, **options: Any) -> Pool:
 
     def build() -> Pool:
         pool = benchmark.load(**options)
-        return add_votes(pool) if votes and pool.votes is None else pool
+        wordless = pool.responses is None or not votes
+        return pool if wordless or pool.votes is not None else add_votes(pool)
 
     if benchmark.files():
-        return cached(fingerprint(name), options | {"votes": votes}, build)
+        return cached(fingerprint(name), options | {"votes": votes}, build=build)
     return build()
 
 

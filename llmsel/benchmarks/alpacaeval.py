@@ -69,7 +69,7 @@ def assemble(records: dict[str, list[dict[str, Any]]], drop_duplicates: bool = F
     first = next(iter(records))
     texts = list(dict.fromkeys(r["instruction"] for r in records[first]))
     pairs = {m: [(r["instruction"], r) for r in rows] for m, rows in records.items()}
-    table = join("alpacaeval", first, texts, pairs)
+    table = join("alpacaeval", first, queries=texts, answers=pairs)
     responses = np.empty((len(texts), len(records) + 1), dtype=object)
     outcomes = np.zeros(responses.shape, dtype=np.int8)
     odd: Counter[str] = Counter()

@@ -19,7 +19,7 @@ import numpy as np
 from llmsel._base.errors import InputError
 from llmsel._base.files import json_lines
 from llmsel.benchmarks.assemble import join, note_duplicates
-from llmsel.benchmarks.fetch import fetch, fetch_all, files
+from llmsel.benchmarks.fetch import fetch, fetch_all, files, model_answers
 from llmsel.pool import MISSING, Pool
 
 REPOSITORY = "danielwetzel/arena-hard-auto"
@@ -49,27 +49,25 @@ def load(drop_duplicates: bool = False) -> Pool:
     """
     fetch_all(needed(), "arena-hard")
     queries = json_lines(fetch(f"{REPOSITORY}/{COMMITS[0]}/data/arena-hard-v0.1/question.jsonl"))
-    answers: dict[str, list[tuple[str, str]]] = {}
+    answers: dict[str, list[tuple[Any, str]]] = {}
     battles: dict[str, list[dict[str, Any]]] = {}
     for commit in COMMITS:
         folder = f"{REPOSITORY}/{commit}/data"
         by_model = defaultdict(list)
         for row in json_lines(fetch(f"{folder}/arena-hard-v0.1_battles.jsonl")):
             by_model[row["model_b"]].append(row)
-        for file in files(f"{folder}/arena-hard-v0.1/model_answer/"):
-            model = file.rsplit("/", 1)[1].removesuffix(".jsonl")
-            if model not in answers:
-                rows = json_lines(fetch(file))
-                answers[model] = [
-                    (row["question_id"], row["choices"][0]["turns"][0]["content"]) for row in rows
-                ]
-                battles[model] = by_model[model]
-    return assemble(queries, answers, battles, drop_duplicates)
+        new = model_answers(files(f"{folder}/arena-hard-v0.1/model_answer/"), answers)
+        answers |= {
+            model: [(query, turn["content"]) for query, turn in rows] for model, rows in new.items()
+        }
+        battles |= {model: by_model[model] for model in new}
+    return assemble(queries, answers, battles=battles, drop_duplicates=drop_duplicates)
 
 
 def assemble(
     queries: Sequence[Mapping[str, Any]],
     answers: Mapping[str, Sequence[tuple[str, str]]],
+    *,
     battles: Mapping[str, Sequence[Mapping[str, Any]]],
     drop_duplicates: bool = False,
 ) -> Pool:
@@ -99,7 +97,7 @@ def assemble(
         models=tuple(models),
         baseline=BASELINE,
         texts=tuple(query["turns"][0]["content"] for query in queries),
-        responses=join("arena-hard", "question.jsonl", ids, answers),
+        responses=join("arena-hard", "question.jsonl", queries=ids, answers=answers),
         outcomes=outcomes,
         categories=tuple(query["cluster"] for query in queries),
         name="arena-hard",

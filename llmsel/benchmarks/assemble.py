@@ -5,10 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import sys
 import warnings
-import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ import numpy as np
 from llmsel import weak_judges
 from llmsel._base.errors import InputError
 from llmsel._base.files import cache_dir
-from llmsel.pool import Pool
+from llmsel.pool import MISSING, Pool
 
 EQUAL = 1e-9  # grades closer than this are a draw
 DUPLICATES = "exact duplicates"  # the note that holds them
@@ -27,6 +25,7 @@ DUPLICATES = "exact duplicates"  # the note that holds them
 def join(
     benchmark: str,
     source: str,
+    *,
     queries: Sequence[Any],
     answers: Mapping[str, Iterable[tuple[Any, Any]]],
 ) -> np.ndarray:
@@ -63,14 +62,17 @@ def outcomes_of_grades(grades: np.ndarray, baseline: int) -> np.ndarray:
     """Compare grades, higher is better, with the baseline's; equal grades are a draw.
 
     Args:
-        grades: float, shape ``(n, M)``.
+        grades: float, shape ``(n, M)``; NaN where there is none.
         baseline: column of the baseline.
 
     Returns:
-        int8, shape ``(n, M)``, in {-1, 0, 1}.
+        int8, shape ``(n, M)``, in {-1, 0, 1, MISSING}; the baseline's are draws.
     """
     difference = grades - grades[:, [baseline]]
-    return np.where(np.abs(difference) < EQUAL, 0, np.sign(difference)).astype(np.int8)
+    outcomes = np.where(np.abs(difference) < EQUAL, 0, np.sign(difference))
+    outcomes = np.where(np.isnan(difference), MISSING, outcomes).astype(np.int8)
+    outcomes[:, baseline] = 0
+    return outcomes
 
 
 def note_duplicates(pool: Pool, drop: bool = False) -> Pool:
@@ -105,17 +107,17 @@ def warn_duplicates(pool: Pool) -> None:
 def duplicates(pool: Pool) -> list[tuple[str, str]]:
     """Return pairs of candidates with the same responses and the same outcomes."""
     responses, outcomes = pool.need("responses"), pool.need("outcomes")
-    first: dict[tuple, str] = {}
+    first: dict[tuple[Any, ...], str] = {}
     pairs = []
     for j, model in enumerate(pool.models):
-        content = (*responses[:, j].tolist(), outcomes[:, j].tobytes())
+        content: tuple[Any, ...] = (*responses[:, j].tolist(), outcomes[:, j].tobytes())
         if content in first:
             pairs.append((first[content], model))
         first.setdefault(content, model)
     return pairs
 
 
-def cached(fingerprint: str, options: Mapping[str, Any], build: Callable[[], Pool]) -> Pool:
+def cached(fingerprint: str, options: Mapping[str, Any], *, build: Callable[[], Pool]) -> Pool:
     """Return the pool that ``build`` makes, kept in the cache (``cache_dir()/pools``).
 
     The key holds the files' pinned hashes (``fingerprint``), the options and the source of the
@@ -123,16 +125,27 @@ def cached(fingerprint: str, options: Mapping[str, Any], build: Callable[[], Poo
     """
     key = json.dumps([fingerprint, dict(options), _source(), weak_judges.FORMAT], default=str)
     path = cache_dir() / "pools" / f"{hashlib.sha256(key.encode()).hexdigest()}.npz"
-    try:
-        pool = Pool.load(path)
+    pool = _load(path)
+    if pool is not None:
         warn_duplicates(pool)
         return pool
-    except (InputError, zlib.error):
-        pass  # absent or damaged: make it again
     pool = build()
-    part = pool.save(path.with_name(f"{path.stem}.{os.getpid()}.npz"))
-    part.replace(path)
+    try:
+        pool.save(path)
+    except OSError as error:
+        warnings.warn(
+            f"nothing is kept in the cache '{path.parent}' ({error.strerror or error}); name a "
+            "folder that can be written in LLMSEL_CACHE.",
+            stacklevel=3,
+        )
     return pool
+
+
+def _load(path: Path) -> Pool | None:
+    try:
+        return Pool.load(path)
+    except Exception:  # absent, or damaged in any of the ways that a file can be: make it again
+        return None
 
 
 @functools.cache

@@ -12,24 +12,30 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import os
 import sys
-import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlparse
 from urllib.request import url2pathname
 
 import pooch
 import requests
+import stamina
 from tqdm import tqdm
 
 from llmsel._base.errors import InputError
-from llmsel._base.files import ROOT, cache_dir, read_text
+from llmsel._base.files import ROOT, cache_dir, json_lines, read_text
 
 SOURCE = "https://raw.githubusercontent.com/"
-WAITS = (0.5, 2.0)  # seconds before the second and the third attempt
+ATTEMPTS = 3
 WAY_OUT = "try again, complete files are kept; or name a mirror with LLMSEL_MIRROR"
+
+
+# what is tried again is no news; without a handler, logging would print it
+logging.getLogger("stamina").addHandler(logging.NullHandler())
 
 
 @functools.cache
@@ -89,8 +95,8 @@ def fetch(file: str) -> Path:
                 f"the mirror '{place}' (LLMSEL_MIRROR) has no file '{file}'; add it, or unset "
                 "LLMSEL_MIRROR to download."
             )
-        raise _mismatch(str(path), registry()[file], _hash(path), "copy it again")
-    _download(place + quote(file), path, registry()[file])
+        raise _mismatch(str(path), registry()[file], found=_hash(path), way_out="copy it again")
+    _download(place + quote(file), path, pinned=registry()[file])
     return path
 
 
@@ -100,40 +106,68 @@ def fetch_all(wanted: Sequence[str], name: str = "") -> list[Path]:
     return [fetch(file) for file in tqdm(wanted, desc=name, unit="file", disable=quiet)]
 
 
+def model_answers(
+    wanted: Sequence[str], known: Container[str] = ()
+) -> dict[str, list[tuple[Any, Any]]]:
+    """Read files of FastChat's form, one per model: the first turn of each answer.
+
+    Args:
+        wanted: registered files named ``<model>.jsonl``.
+        known: models that are left out.
+
+    Returns:
+        Model -> pairs (question id, first turn).
+    """
+    file_of = {file.rsplit("/", 1)[1].removesuffix(".jsonl"): file for file in wanted}
+    return {
+        model: [(r["question_id"], r["choices"][0]["turns"][0]) for r in json_lines(fetch(file))]
+        for model, file in file_of.items()
+        if model not in known
+    }
+
+
 def _place(file: str) -> Path:
     place = mirror()
     return (place if isinstance(place, Path) else cache_dir() / "files") / file
 
 
-def _download(url: str, path: Path, pinned: str) -> None:
+class _Passing(InputError):
+    """A failure that may be gone at the next attempt."""
+
+
+def _download(url: str, path: Path, *, pinned: str) -> None:
     """Move the file behind ``url`` to ``path`` once it is whole and its hash is right."""
     part = path.with_name(f"{path.name[:100]}.{os.getpid()}.part")
-    get = pooch.HTTPDownloader(timeout=_timeout())
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for wait in (*WAITS, None):
-            try:
-                get(url, part, None)
-                found = f"sha256:{pooch.file_hash(str(part))}"
-                if found == pinned:
-                    part.replace(path)
-                    return
-                failure = _mismatch(url, pinned, found, WAY_OUT)
-            except requests.RequestException as error:
-                failure = InputError(f"'{url}' cannot be had: {_reason(error)}; {WAY_OUT}.")
-                code = 500 if error.response is None else error.response.status_code
-                if error.response is not None:
-                    error.response.close()  # pooch leaves it open
-                if code < 500 and code not in (408, 429):
-                    raise failure from error
-            if wait is None:
-                raise failure
-            time.sleep(wait)
+        for attempt in stamina.retry_context(
+            on=_Passing, attempts=ATTEMPTS, timeout=None, wait_initial=0.5
+        ):
+            with attempt:
+                _once(url, part, pinned=pinned)
+        part.replace(path)
     except OSError as error:
         raise InputError(f"'{path}' cannot be written: {error}.") from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def _once(url: str, part: Path, *, pinned: str) -> None:
+    """Download a file and check its hash, or say why not."""
+    try:
+        pooch.HTTPDownloader(timeout=_timeout())(url, part, None)
+    except requests.RequestException as error:
+        code = 500 if error.response is None else error.response.status_code
+        if error.response is not None:
+            error.response.close()  # pooch leaves it open
+        passing = code >= 500 or code in (408, 429)
+        raise (_Passing if passing else InputError)(
+            f"'{url}' cannot be had: {_reason(error)}; {WAY_OUT}."
+        ) from error
+    found = f"sha256:{pooch.file_hash(str(part))}"
+    if found != pinned:
+        raise _Passing(str(_mismatch(url, pinned, found=found, way_out=WAY_OUT)))
 
 
 def _reason(error: requests.RequestException) -> str:
@@ -168,7 +202,7 @@ def _hash_once(path: Path, _modified: int, _size: int) -> str:
     return f"sha256:{pooch.file_hash(str(path))}"
 
 
-def _mismatch(what: str, pinned: str, found: str, way_out: str) -> InputError:
+def _mismatch(what: str, pinned: str, *, found: str, way_out: str) -> InputError:
     return InputError(
         f"'{what}' is damaged or has changed: expected {pinned}, found {found}; {way_out}."
     )

@@ -57,8 +57,8 @@ def load(baseline: str = BASELINE) -> Pool:
         queries=tuple(queries),
         models=tuple(models),
         baseline=baseline,
-        texts=tuple(join("humaneval", FILES[0].name, queries, tasks)[:, 0]),
-        responses=join("humaneval", FILES[0].name, queries, programs),
+        texts=tuple(join("humaneval", FILES[0].name, queries=queries, answers=tasks)[:, 0]),
+        responses=join("humaneval", FILES[0].name, queries=queries, answers=programs),
         outcomes=outcomes_of_grades(verdicts.to_numpy(float), models.index(baseline)),
         name="humaneval",
         notes={

@@ -14,7 +14,7 @@ import pandas as pd
 from llmsel._base.errors import unknown
 from llmsel._base.files import json_lines
 from llmsel.benchmarks.assemble import join
-from llmsel.benchmarks.fetch import fetch, fetch_all, files
+from llmsel.benchmarks.fetch import fetch, fetch_all, files, model_answers
 from llmsel.pool import MISSING, Pool
 
 TEXTS = (
@@ -42,17 +42,15 @@ def load(baseline: str = BASELINE) -> Pool:
     queries = json_lines(fetch(f"{TEXTS}/question.jsonl"))
     ids = [str(query["question_id"]) for query in queries]
     answers = {
-        file.rsplit("/", 1)[1].removesuffix(".jsonl"): [
-            (str(r["question_id"]), r["choices"][0]["turns"][0]) for r in json_lines(fetch(file))
-        ]
-        for file in files(f"{TEXTS}/model_answer/")
+        model: [(str(query), turn) for query, turn in rows]
+        for model, rows in model_answers(files(f"{TEXTS}/model_answer/")).items()
     }
     (table,) = files(VOTES)
     votes = pd.read_csv(fetch(table), dtype={"question_id": str})
     if baseline not in answers:
         raise unknown("baseline", baseline, answers)
-    outcomes = plurality(votes[votes["turn"] == 1], ids, list(answers), baseline)
-    responses = join("mt-bench", "question.jsonl", ids, answers)
+    outcomes = plurality(votes[votes["turn"] == 1], ids, models=list(answers), baseline=baseline)
+    responses = join("mt-bench", "question.jsonl", queries=ids, answers=answers)
     return Pool(
         queries=tuple(ids),
         models=tuple(answers),
@@ -73,7 +71,7 @@ def load(baseline: str = BASELINE) -> Pool:
 
 
 def plurality(
-    votes: pd.DataFrame, queries: list[str], models: list[str], baseline: str
+    votes: pd.DataFrame, queries: list[str], *, models: list[str], baseline: str
 ) -> np.ndarray:
     """Turn vote counts into outcomes against the baseline: int8, shape ``(n, M)``."""
     outcomes = np.full((len(queries), len(models)), MISSING, dtype=np.int8)

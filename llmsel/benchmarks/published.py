@@ -51,7 +51,7 @@ def load(name: str) -> Pool:
         InputError: files that cannot be had or are not of the published format.
     """
     judge, weak = (_read(fetch(file)) for file in needed(name))
-    return assemble(f"official:{name}", judge, weak)
+    return assemble(f"official:{name}", judge, weak=weak)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def assemble(
-    name: str, judge: dict[str, list[int] | None], weak: dict[str, list[list[float]] | None]
+    name: str, judge: dict[str, list[int] | None], *, weak: dict[str, list[list[float]] | None]
 ) -> Pool:
     """Build the pool from the contents of the two files.
 

@@ -33,6 +33,7 @@ PER_CELL, PER_MODEL = 3.0, 10.0  # concentrations; weak and true win rates corre
 def load(
     name: str,
     seed: int = 0,
+    *,
     agreement: float = 0.55,
     draws: float = 0.15,
     candidates: int | None = None,
@@ -49,10 +50,10 @@ def load(
     return simulate(
         n if queries is None else queries,
         m if candidates is None else candidates,
-        judges,
-        seed,
-        agreement,
-        draws,
+        z=judges,
+        seed=seed,
+        agreement=agreement,
+        draws=draws,
         name=f"twin:{name}",
     )
 
@@ -60,6 +61,7 @@ def load(
 def simulate(
     n: int,
     m: int,
+    *,
     z: int = 10,
     seed: int = 0,
     agreement: float = 0.55,
@@ -156,7 +158,9 @@ def _guess(
     return np.where(right, truth[:, :, None], wrong[:, :, None].astype(np.int8))
 
 
-def adversarial_pools(queries: int = 250, candidates: int = 15, seed: int = 0) -> dict[str, Pool]:
+def adversarial_pools(
+    queries: int = 250, candidates: int = 15, *, seed: int = 0
+) -> dict[str, Pool]:
     """Simulate pools that tempt a race into dropping the best model.
 
     Meant to be raced as a whole (``pool_size = queries``), so that only the order is random.

@@ -52,7 +52,7 @@ def load(baseline: str | None = None, folder: Path = FOLDER) -> Pool:
         models=tuple(models),
         baseline=baseline,
         texts=tuple(query["query"] for query in queries),
-        responses=join("smol", "queries.jsonl", ids, answers),
+        responses=join("smol", "queries.jsonl", queries=ids, answers=answers),
         outcomes=outcomes_of_grades(grades[models].to_numpy(float), models.index(baseline)),
         categories=tuple(query["category"] for query in queries),
         name="smol",

@@ -1,227 +1,264 @@
-"""The command line of automatic judges: an LLM or a program fills an annotation log."""
+"""`llmsel judge`: an LLM or a program fills an annotation log, in four steps.
+
+Plan (mistakes are told), ask (what it costs), run, and tell.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from tqdm import tqdm
 
-from llmsel._base.errors import InputError
+from llmsel._base.errors import InputError, unknown
+from llmsel.cli.guard import consent, keeps, say
 from llmsel.cli.options import (
     AsJson,
-    Baseline,
     Log,
+    RaceOptions,
     Source,
+    Yes,
     facts,
+    grouped,
     parameters,
-    race_of,
     read_begun,
-    read_pool,
 )
-from llmsel.judging.collect import annotate, bias, judge_race
+from llmsel.cli.verdicts import failed_in, finish, tell, warned
+from llmsel.judging.collect import annotate, judge_race
 from llmsel.judging.isolated import SECONDS, Isolated
 from llmsel.judging.judges import Judge, ProgramJudge
 from llmsel.judging.log import AnnotationLog
-from llmsel.judging.replay import Annotation
-from llmsel.race import Race, RaceVerdict
+from llmsel.judging.provenance import bias
+from llmsel.judging.replay import Annotation, Contents, read_log
+from llmsel.pool import Pool
+from llmsel.race import RaceVerdict
 from llmsel.session import Answer
 
+SHOWN = 5  # failed judgements that are told one by one
 ORDERS = ("both", "candidate first", "baseline first")
 
 
-def judge_command(
-    context: typer.Context,
-    log: Log,
-    pool: Source,
-    baseline: Baseline = None,
-    model: Annotated[str | None, typer.Option(help="The judge's name on its server.")] = None,
+@dataclasses.dataclass(frozen=True)
+class JudgeOptions:
+    """Who judges: an LLM on its server, or a program."""
+
+    model: Annotated[str | None, typer.Option(help="The judge's name on its server.")] = None
     base_url: Annotated[
         str | None, typer.Option(help="Of an OpenAI-compatible server; OpenAI's own if none.")
-    ] = None,
+    ] = None
     key: Annotated[
-        str, typer.Option(help="Environment variable that holds the key.")
-    ] = "OPENAI_API_KEY",
+        str | None,
+        typer.Option(
+            help="Environment variable with the server's key; OPENAI_API_KEY for OpenAI's own."
+        ),
+    ] = None
     program: Annotated[
         str | None,
         typer.Option(help="file.py:function instead of an LLM: (query, response) -> score."),
-    ] = None,
+    ] = None
     seconds: Annotated[
-        float, typer.Option("--time-limit", help="Seconds of a program for one answer.")
-    ] = SECONDS,
-    delta: Annotated[
-        float | None,
-        typer.Option(help="Stop once within this margin (win rate) of the best; 0.01 if none."),
-    ] = None,
-    alpha: Annotated[
-        float | None, typer.Option(help="Chance of a wrong certificate, at most; 0.05 if none.")
-    ] = None,
-    heuristic: Annotated[
-        bool, typer.Option("--heuristic", help="Fewer calls, no certificate.")
-    ] = False,
-    queries: Annotated[
-        int | None,
-        typer.Option(help="No race: judge so many whole queries, in LLM Selector's order."),
-    ] = None,
-    calls: Annotated[
-        int | None, typer.Option(help="Stop after so many judged answers; go on another day.")
-    ] = None,
-    orders: Annotated[str, typer.Option(help="both, candidate first or baseline first.")] = "both",
-    price_in: Annotated[float | None, typer.Option(help="Per million tokens sent.")] = None,
-    price_out: Annotated[float | None, typer.Option(help="Per million tokens answered.")] = None,
+        float, typer.Option("--time-limit", "--limit", help="Seconds of a program for one answer.")
+    ] = SECONDS
+    orders: Annotated[str, typer.Option(help="both, candidate first or baseline first.")] = "both"
+    price_in: Annotated[float | None, typer.Option(help="Per million tokens sent.")] = None
+    price_out: Annotated[float | None, typer.Option(help="Per million tokens answered.")] = None
     structured: Annotated[
         bool, typer.Option("--structured", help="Have the server force the verdict's JSON.")
-    ] = False,
+    ] = False
     parameter: Annotated[
         list[str] | None, typer.Option("-p", help="Sent with every request: name=value.")
+    ] = None
+
+    def __post_init__(self) -> None:
+        """Tell mistakes before anything is read."""
+        if (self.model is None) == (self.program is None):
+            raise InputError("name one judge: --model of an LLM, or --program file.py:function.")
+        if self.orders not in ORDERS:
+            raise unknown("order in --orders", self.orders, ORDERS)
+        if (self.price_in is None) != (self.price_out is None):
+            raise InputError("give both --price-in and --price-out, per million tokens.")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be done: a race, or so many whole queries."""
+
+    log: Path
+    pool: Pool
+    begun: bool
+    race: RaceOptions | None
+    queries: int | None
+
+
+@grouped
+def judge_command(
+    log: Log,
+    source: Source,
+    judge: JudgeOptions,
+    race: RaceOptions,
+    queries: Annotated[
+        int | None,
+        typer.Option(min=1, help="No race: judge so many whole queries, and no certificate."),
     ] = None,
-    seed: Annotated[
-        int | None, typer.Option(help="Of the race's order of queries; 0 if none.")
+    calls: Annotated[
+        int | None,
+        typer.Option(min=0, help="Stop after so many judged answers; go on another day."),
     ] = None,
-    batch: Annotated[
-        int | None, typer.Option(help="Queries a race asks for at a time; 4 if none.")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Comparisons at a time.")] = 4,
-    yes: Annotated[bool, typer.Option("--yes", help="Start without asking.")] = False,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Judge again all that failed before.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Comparisons at a time.")] = 4,
+    yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
     """Let an LLM or a program judge: a race by default, up to its certificate.
 
     Every verdict goes to LOG as it arrives; run it again to go on. LOG keeps
-    the settings of its race, and LOG.cache what the LLM said.
+    the settings of its race, and LOG.cache what the LLM said. A program runs in
+    processes of its own, with a time limit; what fails is a failed judgement.
 
     Examples:
     llmsel judge race.jsonl --pool answers.jsonl --baseline gpt-4 --model gpt-4o-mini
 
     llmsel judge race.jsonl --pool answers.jsonl --baseline a --program grade.py:score
     """
-    if (model is None) == (program is None):
-        raise InputError("name one judge: --model of an LLM, or --program file.py:function.")
-    answers = read_pool(pool, baseline)
-    held = read_begun(log, answers)
-    run = None  # mistakes are told before the question below
+    plan = _plan(log, source.read(), race, queries)
+    with _judge(judge, log) as who:
+        _ask(plan, who, priced=judge.price_in is not None, yes=yes)
+        keeps(f"every verdict until now is in '{log}'; the same command goes on from there")
+        said = _run(plan, who, calls=calls, workers=workers, retry_failed=retry_failed)
+    _tell(said, read_log(log, plan.pool), who, as_json=as_json)
+
+
+def _plan(log: Path, pool: Pool, race: RaceOptions, queries: int | None) -> Plan:
+    """Settle what is to be done.
+
+    Raises:
+        InputError: a log that cannot be gone on with in this way, or a setting out of range.
+    """
+    held = read_begun(log, pool)
     if queries is None:
-        run = race_of(answers, held, log.name, delta, alpha, heuristic, seed, batch)
-    elif held is not None and held.race is not None:
+        race.race(pool, held, name=log.name)  # mistakes are told before anything is asked
+        return Plan(log, pool, held is not None, race, None)
+    if held is not None and held.race is not None:
         raise InputError(f"'{log}' holds a race; leave --queries out, or begin a new log.")
-    judge: Judge
-    if program is not None:
-        judge = _program(context, program, seconds)
-    else:
-        judge = _llm(log, model, base_url, key, orders, price_in, price_out, structured, parameter)
-        bill = judge.estimate(answers)  # type: ignore[attr-defined]
-        rest = "a race stops earlier" if queries is None else f"{queries} queries are asked for"
-        price = f", cost {bill['cost']:.4g}" if price_in is not None else ""
-        typer.echo(
-            f"judging every answer takes {bill['calls']:.0f} calls, about {bill['tokens_in']:.0f} "
-            f"tokens in and {bill['tokens_out']:.0f} out{price}; {rest}.",
-            err=True,
-        )
-        if not yes and not typer.confirm("start?", err=True):
-            raise typer.Exit(1)
-    strategy = None if held is not None else "LLM Selector" if run is None else "Random"
-    said: Answer | RaceVerdict
-    with AnnotationLog(log, answers, strategy) as opened:
-        if run is not None:
-            said = _race(opened, judge, run, calls, workers)
-        else:
-            annotate(opened, judge, queries, workers)
-            said = opened.session.best()
-        given = list(opened.given)
-    if as_json:
-        found = {**facts(said), "outcomes": len(given), "bias": _bias(given)}
-        found["failed"] = _failed(given)
-        spent = getattr(judge, "spent", None)
-        typer.echo(json.dumps(found | ({"spent": spent} if spent else {}), indent=2))
+    return Plan(log, pool, held is not None, None, queries)
+
+
+@contextmanager
+def _judge(options: JudgeOptions, log: Path) -> Iterator[Judge]:
+    """Make the judge; a program's processes end with the block."""
+    if options.program is None:
+        yield _llm(options, log)
         return
-    typer.echo(said.statement)
-    for line in _remarks(judge, given):
-        typer.echo(line)
+    with Isolated(options.program, seconds=options.seconds) as function:
+        yield ProgramJudge(function)
 
 
-def _race(
-    log: AnnotationLog, judge: Judge, run: Race, calls: int | None, workers: int
-) -> RaceVerdict:
-    with tqdm(unit=" calls", desc="race", disable=None) as bar:
-
-        def watch(now: RaceVerdict) -> None:
-            bar.update(len(log.given) - bar.n)
-            bar.set_postfix_str(f"{now.queries} queries, {len(now.live)} models left")
-
-        return judge_race(log, judge, run, calls, workers, watch)
-
-
-def _bias(given: list[Annotation]) -> dict[str, float] | None:
-    found = bias(given)
-    return found if found["pairs"] else None
-
-
-def _remarks(judge: Judge, given: list[Annotation]) -> list[str]:
-    """Say what was spent now, how far the judge can be trusted, and what to do next."""
-    failed = _failed(given)
-    lines = [f"no judgement of '{f['model']}' on '{f['query']}': {f['why']}" for f in failed[:5]]
-    if len(failed) > 5:
-        lines.append(f"and {len(failed) - 5} more failed judgements; --json names all")
-    if (spent := getattr(judge, "spent", None)) is not None:
-        lines.append(f"spent now: {spent['calls']:.0f} calls, cost {spent['cost']:.4g}")
-    if (found := _bias(given)) is not None:
-        lines.append(
-            f"both orders agree on {found['agreement']:.0%} of {found['pairs']:.0f} pairs; the "
-            f"order alone decides {found['position_bias']:.0%}"
-        )
-        if found["agreement"] < 0.5:
-            lines.append("the judge mostly follows the order it is shown: take a better one")
-    return lines
-
-
-def _llm(
-    log: Path,
-    model: str | None,
-    base_url: str | None,
-    key: str,
-    orders: str,
-    price_in: float | None,
-    price_out: float | None,
-    structured: bool,
-    parameter: list[str] | None,
-) -> Judge:
-    try:  # the openai client takes a second to import
+def _llm(options: JudgeOptions, log: Path) -> Judge:
+    try:  # an extra
         from llmsel.answers.server import Prices
         from llmsel.judging.llm import LLMJudge
     except ImportError as error:
         raise InputError(f"to judge with an LLM, pip install 'llmsel[judge]' ({error}).") from error
-    if orders not in ORDERS:
-        raise InputError(f"--orders is one of {', '.join(ORDERS)}.")
-    if (price_in is None) != (price_out is None):
-        raise InputError("give both --price-in and --price-out, per million tokens.")
     prices = None
-    if price_in is not None and price_out is not None:
-        prices = Prices(price_in, price_out)
-    return LLMJudge(
-        str(model),
-        base_url,
-        key,
-        orders,  # type: ignore[arg-type]
-        prices,
-        cache=f"{log}.cache",
-        parameters=parameters(parameter),
-        structured=structured,
+    if options.price_in is not None and options.price_out is not None:
+        prices = Prices(options.price_in, options.price_out)
+    settings: dict[str, Any] = {
+        "base_url": options.base_url,
+        "key": options.key,
+        "orders": options.orders,
+        "prices": prices,
+        "cache": f"{log}.cache",
+        "parameters": parameters(options.parameter),
+        "structured": True if options.structured else None,  # None: where the server offers it
+    }
+    return LLMJudge(str(options.model), **settings)
+
+
+def _ask(plan: Plan, judge: Judge, *, priced: bool, yes: bool) -> None:
+    """Say what it would cost, and wait for consent; a judge that costs nothing just starts."""
+    bill = judge.estimate(plan.pool)
+    if bill is None:
+        return
+    rest = "a race stops earlier"
+    if plan.race is None:
+        rest = f"{plan.queries} queries are asked for"
+    price = f", cost {bill['cost']:.4g}" if priced else ""
+    say(
+        f"judging every answer takes {bill['requests']:.0f} requests, about "
+        f"{bill['tokens_in']:.0f} tokens in and {bill['tokens_out']:.0f} out{price}; {rest}.",
+        err=True,
     )
+    consent(yes=yes)
 
 
-def _program(context: typer.Context, program: str, seconds: float) -> Judge:
-    """Isolate ``file.py:function`` until the command ends."""
-    function = Isolated(program, seconds=seconds)
-    context.call_on_close(function.close)
-    return ProgramJudge(function)
+def _run(plan: Plan, judge: Judge, *, calls: int | None, **options: Any) -> Answer | RaceVerdict:
+    """Fill the log, and return what can be said then.
+
+    Args:
+        plan: what is to be done.
+        judge: who judges.
+        calls: judged answers of a race, at most.
+        options: of `annotate` and `judge_race` both.
+    """
+    if plan.race is None:
+        strategy = None if plan.begun else "LLM Selector"
+        with AnnotationLog(plan.log, plan.pool, strategy=strategy) as opened:
+            annotate(opened, judge, queries=plan.queries, **options)
+            return opened.session.best()
+    seed = None if plan.begun else plan.race.seed
+    with (
+        AnnotationLog(plan.log, plan.pool, seed=seed) as opened,
+        tqdm(unit=" calls", desc="race", disable=None) as bar,
+    ):
+        drawn = opened.session.seed
+        race = plan.race.race(plan.pool, opened.contents, name=plan.log.name, drawn=drawn)
+
+        def watch(now: RaceVerdict) -> None:
+            bar.update(len(opened.given) - bar.n)
+            bar.set_postfix_str(f"{now.queries} queries, {len(now.live)} models left")
+
+        return judge_race(opened, judge, race=race, calls=calls, watch=watch, **options)
 
 
-def _failed(given: list[Annotation]) -> list[dict[str, str]]:
-    """Name the judgements that failed, and why."""
-    return [
-        {"query": each.query, "model": each.model, "why": each.detail["failed"]}
-        for each in given
-        if "failed" in each.detail
+def _tell(said: Answer | RaceVerdict, contents: Contents, judge: Judge, *, as_json: bool) -> None:
+    """Print the verdict with all that stands beside it; end with its exit code."""
+    if as_json:
+        found = {**facts(said), **warned(contents), "bias": _bias(contents.given)}
+        spent = {} if judge.spent is None else {"spent": dict(judge.spent)}
+        say(json.dumps(found | spent, indent=2))
+    else:
+        tell(said, contents)
+        for line in _beside(contents, judge):
+            say(line)
+    finish(said, contents)
+
+
+def _beside(contents: Contents, judge: Judge) -> list[str]:
+    """Lines under the statement: what failed, what was spent, how far the judge follows itself."""
+    failed = failed_in(contents.given)
+    lines = [
+        f"no judgement of '{f['model']}' on '{f['query']}': {f['why']}" for f in failed[:SHOWN]
     ]
+    if len(failed) > SHOWN:
+        lines.append(f"and {len(failed) - SHOWN} more failed judgements; --json names all")
+    if judge.spent is not None:
+        requests, cost = judge.spent["requests"], judge.spent["cost"]
+        lines.append(f"spent now: {requests:.0f} requests, cost {cost:.4g}")
+    if (both := _bias(contents.given)) is not None:
+        lines.append(
+            f"both orders agree on {both['agreement']:.0%} of {both['pairs']:.0f} pairs; the "
+            f"order alone decides {both['position_bias']:.0%}"
+        )
+    return lines
+
+
+def _bias(given: Sequence[Annotation]) -> dict[str, float] | None:
+    found = bias(given)
+    return found if found["pairs"] else None

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
+import inspect
 import json
-from collections.abc import Mapping
+import typing
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,90 +18,183 @@ from llmsel import benchmarks
 from llmsel._base.errors import InputError
 from llmsel.answers.read import read_answers
 from llmsel.elimination import Certified, Heuristic
-from llmsel.judging.replay import Contents, read_events, read_log
+from llmsel.judging.lines import read_lines
+from llmsel.judging.replay import Contents, read_log
 from llmsel.pool import Pool
-from llmsel.race import Race, RaceVerdict
+from llmsel.race import MOST_FAILED, Race, RaceVerdict
 from llmsel.session import Answer
-from llmsel.weak_judges import add_votes
 
-Log = Annotated[Path, typer.Argument(help="The annotation log (JSON Lines).")]
-Source = Annotated[
-    str, typer.Option("--pool", help="File or folder of answers, a saved .npz, or a benchmark.")
+Log = Annotated[
+    Path,
+    typer.Argument(
+        help="The annotation log: JSON Lines, a header and then one line per outcome; llmsel "
+        "writes it."
+    ),
 ]
-Baseline = Annotated[str | None, typer.Option(help="The model all others are compared with.")]
+_T = typing.TypeVar("_T")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Start without asking.")]
 
 
-def read_pool(source: str, baseline: str | None) -> Pool:
-    """Read a pool from a saved one, a benchmark's name, or a file or folder of answers.
+def grouped(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take dataclasses of options: typer sees each of their fields."""
+    hints = typing.get_type_hints(command, include_extras=True)
+    groups: dict[str, Any] = {
+        n: hint for n, hint in hints.items() if dataclasses.is_dataclass(hint)
+    }
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in inspect.signature(command).parameters.items():
+        if name in groups:
+            parameters += _fields(groups[name])
+        else:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            parameters.append(parameter.replace(kind=kind, annotation=hints[name]))
 
-    Raises:
-        InputError: nothing of that name, or answers without a baseline.
-    """
-    if source.endswith(".npz"):
-        return Pool.load(source)
-    if not Path(source).exists() and source in benchmarks.names():
-        pool = benchmarks.load(source)
-        return pool if pool.votes is not None else add_votes(pool)
-    frame = read_answers(source)
-    if baseline is None:
-        raise InputError(
-            f"name the baseline: --baseline {frame['model'].iloc[0]} (or another of "
-            f"{', '.join(frame['model'].unique()[:6])})."
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        for name, group in groups.items():
+            given[name] = group(**{each.name: given.pop(each.name) for each in _fields(group)})
+        command(**given)
+
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    vars(run)["__signature__"] = inspect.Signature(parameters)
+    return run
+
+
+def _fields(group: Any) -> list[inspect.Parameter]:
+    """Parameters that stand for the fields of a dataclass."""
+    hints = typing.get_type_hints(group, include_extras=True)
+    return [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_default(field),
+            annotation=hints[field.name],
         )
-    return add_votes(Pool.from_frame(frame, baseline, name=Path(source).stem))
+        for field in dataclasses.fields(group)
+    ]
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    return inspect.Parameter.empty if field.default is dataclasses.MISSING else field.default
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where the answers are, and whom they are compared with."""
+
+    pool: Annotated[
+        str,
+        typer.Option(
+            "--pool",
+            help="The answers: a file with model, query_id, query, response (JSON Lines, JSON, "
+            "CSV, Parquet), one of AlpacaEval, Arena-Hard, MT-Bench, lm-eval or Inspect, a folder "
+            "of these, a saved pool (.npz), or a benchmark of `llmsel data list`.",
+        ),
+    ]
+    baseline: Annotated[
+        str | None, typer.Option(help="The model all others are compared with.")
+    ] = None
+
+    def read(self) -> Pool:
+        """Read the pool.
+
+        Raises:
+            InputError: nothing of that name, or answers without a baseline.
+        """
+        if self.pool.endswith(".npz"):
+            return Pool.load(self.pool)
+        if not Path(self.pool).exists() and self.pool in benchmarks.names():
+            return benchmarks.load(self.pool)
+        frame = read_answers(self.pool)
+        if self.baseline is None:
+            raise InputError(
+                f"name the baseline: --baseline {frame['model'].iloc[0]} (or another of "
+                f"{', '.join(frame['model'].unique()[:6])})."
+            )
+        return Pool.from_frame(frame, self.baseline, name=Path(self.pool).stem)
+
+
+@dataclasses.dataclass(frozen=True)
+class RaceOptions:
+    """Settings of a race; what is None is the log's, or the default."""
+
+    delta: Annotated[
+        float | None,
+        typer.Option(help="Stop once within this margin (win rate) of the best; 0.01 if none."),
+    ] = None
+    alpha: Annotated[
+        float | None, typer.Option(help="Chance of a wrong certificate, at most; 0.05 if none.")
+    ] = None
+    heuristic: Annotated[
+        bool, typer.Option("--heuristic", help="Fewer comparisons, no certificate.")
+    ] = False
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            min=0, help="Of the race's order of queries; drawn at random if none, and noted."
+        ),
+    ] = None
+    batch: Annotated[
+        int | None, typer.Option(min=1, help="Queries a race asks for at a time; 4 if none.")
+    ] = None
+    most_failed: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of judgements that may fail before it stops.")
+    ] = MOST_FAILED
+
+    def race(self, pool: Pool, held: Contents | None, *, name: str, drawn: int = 0) -> Race:
+        """Make the race that the log holds, or a new one; what is given must agree with the log.
+
+        Args:
+            pool: of the race.
+            held: what the log says, see `read_begun`.
+            name: of the log.
+            drawn: seed of a new race, where none is chosen.
+
+        Raises:
+            InputError: other settings than those of the log, or out of range.
+        """
+        if self.heuristic and self.alpha is not None:
+            raise InputError("--heuristic promises no error rate: leave --alpha out.")
+        rule = Heuristic() if self.heuristic else Certified(_or(self.alpha, 0.05))
+        delta, batch = _or(self.delta, 0.01), _or(self.batch, 4)
+        new = Race(
+            pool,
+            rule,
+            seed=_or(self.seed, drawn),
+            seed_drawn=self.seed is None,
+            delta=delta,
+            batch=batch,
+            most_failed=self.most_failed,
+        )
+        if held is None or held.race is None:
+            return new
+        given = {"delta": self.delta, "seed": self.seed, "batch": self.batch}
+        given["rule"] = True if self.heuristic else self.alpha
+        told = {key: new.settings[key] for key, value in given.items() if value is not None}
+        held.check_race(json.loads(json.dumps(told)), name)
+        return Race.of_settings(pool, held.race, most_failed=self.most_failed)
+
+
+def _or(value: _T | None, default: _T) -> _T:
+    return default if value is None else value
 
 
 def read_begun(log: Path, pool: Pool) -> Contents | None:
     """Read a log; None if it is still to begin. A stop can leave it empty or with half a header."""
-    begun = log.exists() and read_events(log)[0] is not None
+    begun = log.exists() and read_lines(log).header is not None
     return read_log(log, pool) if begun else None
-
-
-def race_of(
-    pool: Pool,
-    held: Contents | None,
-    name: str,
-    delta: float | None,
-    alpha: float | None,
-    heuristic: bool,
-    seed: int | None,
-    batch: int | None,
-) -> Race:
-    """Make the race that the log holds, or a new one; what is given must agree with the log.
-
-    Args:
-        held: what the log says, see `read_begun`.
-        name: of the log.
-        delta, alpha, seed, batch: None takes those of the log, or 0.01, 0.05, 0 and 4.
-        heuristic: True for the rule that gives no certificate.
-
-    Raises:
-        InputError: other settings than those of the log, or out of range.
-    """
-    if heuristic and alpha is not None:
-        raise InputError("--heuristic promises no error rate: leave --alpha out.")
-    rule = Heuristic() if heuristic else Certified(0.05 if alpha is None else alpha)
-    wide, many = 0.01 if delta is None else delta, 4 if batch is None else batch
-    new = Race(pool, rule, seed=seed, delta=wide, batch=many)
-    if held is None or held.race is None:
-        return new
-    rules = True if heuristic else alpha
-    given = {"delta": delta, "seed": seed, "batch": batch, "rule": rules}
-    told = {key: new.settings[key] for key, value in given.items() if value is not None}
-    held.check_race(json.loads(json.dumps(told)), name)
-    return Race.of_settings(pool, held.race)
 
 
 def facts(said: Answer | RaceVerdict) -> dict[str, object]:
     """Turn what a session or race says into a dictionary that JSON can hold."""
 
-    def plain(value: object) -> object:
+    def held(value: object) -> object:
         if isinstance(value, RaceVerdict):
             return facts(value)
         return dict(value) if isinstance(value, Mapping) else value
 
-    return {f.name: plain(getattr(said, f.name)) for f in dataclasses.fields(said)}
+    return {f.name: held(getattr(said, f.name)) for f in dataclasses.fields(said)}
 
 
 def parameters(pairs: list[str] | None) -> dict[str, Any]:
@@ -114,6 +210,6 @@ def parameters(pairs: list[str] | None) -> dict[str, Any]:
             raise InputError(f"'-p {pair}' is not of the form name=value.")
         try:
             values[name] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
             values[name] = text  # a bare word is a string
     return values

@@ -2,6 +2,7 @@ __all__ = [
     "Annotation",
     "AnnotationLog",
     "AnnotationView",
+    "Check",
     "Contents",
     "Group",
     "Judge",
@@ -11,17 +12,23 @@ __all__ = [
     "annotate",
     "bias",
     "catch_up",
+    "check_log",
+    "failures",
     "fill",
     "groups",
     "judge_race",
     "read_log",
+    "remarks_of",
     "resume",
     "verdict_of",
+    "warnings_of",
 ]
 
-from .collect import annotate, bias, catch_up, fill, judge_race, resume, verdict_of
+from .collect import annotate, catch_up, fill, judge_race, resume, verdict_of
 from .judges import Group, Judge, ProgramJudge, Verdict, groups
 from .llm import LLMJudge
 from .log import AnnotationLog
 from .person import AnnotationView
+from .provenance import bias, failures, remarks_of, warnings_of
+from .repair import Check, check_log
 from .replay import Annotation, Contents, read_log

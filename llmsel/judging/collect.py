@@ -3,91 +3,126 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from typing import Any
 
+from llmsel._base.errors import InputError
+from llmsel.judging.crew import Crew
 from llmsel.judging.judges import Group, Judge, Verdict, groups, text_of
 from llmsel.judging.log import AnnotationLog
+from llmsel.judging.provenance import told
 from llmsel.judging.replay import Annotation, Contents
 from llmsel.pool import MISSING
 from llmsel.race import Race, RaceVerdict, Task
 
+Cells = Iterable[tuple[str, Sequence[str]]]  # query ids, and the candidates to judge on each
+
 
 def annotate(
-    log: AnnotationLog, judge: Judge, queries: int | None = None, workers: int = 1
+    log: AnnotationLog,
+    judge: Judge,
+    *,
+    queries: int | None = None,
+    workers: int = 1,
+    retry_failed: bool = False,
 ) -> AnnotationLog:
     """Let a judge annotate whole queries in the order of the session's strategy.
 
     Stop it and call it again: what is in the log is not judged again.
 
     Args:
+        log: takes the outcomes, and says what is open.
+        judge: gives them.
         queries: how many to finish now; None takes all that are open.
-        workers: comparisons at a time.
+        workers: comparisons at a time, each with one request in flight.
+        retry_failed: judge those first that failed, see `retry`.
 
     Raises:
         InputError: a pool without responses, or what the judge raises; the log stays as it is.
     """
     judge.check(log.session.pool)
+    log.begin_judge(judge.settings)
+    retry(log, judge, workers=workers, every=retry_failed)
     open_queries = log.session.remaining
     for _ in range(open_queries if queries is None else min(queries, open_queries)):
         query = log.session.ask().query
-        fill(log, judge, [(query, log.open_models(query))], workers)
+        fill(log, judge, cells=[(query, log.open_models(query))], workers=workers)
     return log
 
 
-def fill(
-    log: AnnotationLog,
-    judge: Judge,
-    cells: Iterable[tuple[str, Sequence[str]]],
-    workers: int = 1,
-) -> None:
+def fill(log: AnnotationLog, judge: Judge, *, cells: Cells, workers: int = 1) -> None:
     """Judge some candidates on some queries and record each outcome as it arrives.
 
+    A judgement that fails is recorded as MISSING, with the reason; only what concerns all of
+    them, as a server that is gone, ends it.
+
     Args:
+        log: takes the outcomes.
+        judge: gives them; called in threads.
         cells: query id and the candidates to judge on it.
-        workers: comparisons at a time.
+        workers: comparisons at a time, each with one request in flight.
 
     Raises:
         InputError: what the judge raises. What it has judged until then is in the log.
     """
     pool = log.session.pool
-    jobs = [(query, group) for query, models in cells for group in groups(pool, query, models)]
 
-    def verdict(query: str, group: Group) -> Verdict:
-        if group.response == group.baseline_response:
-            return Verdict(0, detail={"identical": True})
-        return judge.judge(text_of(pool, query), group.response, group.baseline_response)
-
-    def keep(query: str, group: Group, given: Verdict) -> None:
+    def keep(job: tuple[str, Group], given: Verdict) -> None:
+        query, group = job
+        detail = dict(given.detail)
+        if given.outcome == MISSING:
+            detail = {"failed": "no verdict could be read", **detail}
         outcomes = dict.fromkeys(group.models, given.outcome)
-        log.record(query, outcomes, judge.name, given.order, given.detail)
+        log.record(query, outcomes, by=judge.name, order=given.order, detail=detail)
 
-    if workers <= 1:
-        for job in jobs:
-            keep(*job, verdict(*job))
-        return
-    with ThreadPoolExecutor(workers) as threads:
-        waiting: dict[Future[Verdict], tuple[str, Group]] = {}
-        try:
-            waiting = {threads.submit(verdict, *job): job for job in jobs}
-            for future in as_completed(waiting.copy()):
-                keep(*waiting.pop(future), future.result())
-        except BaseException:  # Ctrl-C too: verdicts that are being paid for are kept
-            for future in waiting:
-                future.cancel()
-            for future in wait(waiting).done:
-                if not future.cancelled() and future.exception() is None:
-                    keep(*waiting[future], future.result())
-            raise
+    jobs = [(query, group) for query, models in cells for group in groups(pool, query, models)]
+    Crew(lambda job: _verdict(judge, text_of(pool, job[0]), job[1]), keep, workers=workers).do(jobs)
+
+
+def _verdict(judge: Judge, query: str, group: Group) -> Verdict:
+    """Ask a judge; what goes wrong with this one comparison is a failed judgement."""
+    if group.response == group.baseline_response:
+        return Verdict(0, detail={"identical": True})
+    try:
+        given = judge.judge(query, group.response, group.baseline_response)
+    except InputError:
+        raise  # of the judge as a whole
+    except (Exception, SystemExit) as error:
+        return Verdict(MISSING, detail={"failed": f"{type(error).__name__}: {error}"})
+    if not isinstance(given, Verdict) or given.outcome not in (-1, 0, 1, MISSING):
+        return Verdict(MISSING, detail={"failed": f"the judge returned {given!r}, no verdict"})
+    return given
+
+
+def retry(log: AnnotationLog, judge: Judge, *, workers: int = 1, every: bool = False) -> int:
+    """Judge again what failed; return the number of cells.
+
+    Args:
+        log: says what failed, and takes the outcomes.
+        judge: gives them.
+        workers: see `fill`.
+        every: all of them; otherwise those that failed for a reason that may have passed, as an
+            outage (``detail["passing"]``).
+
+    Raises:
+        InputError: what the judge raises.
+    """
+    failed: dict[str, list[str]] = {}
+    for entry in log.given:
+        if entry.failed is not None and (every or entry.detail.get("passing")):
+            failed.setdefault(entry.query, []).append(entry.model)
+    fill(log, judge, cells=failed.items(), workers=workers)
+    return sum(len(models) for models in failed.values())
 
 
 def judge_race(
     log: AnnotationLog,
     judge: Judge,
-    run: Race,
+    *,
+    race: Race,
     calls: float | None = None,
     workers: int = 1,
     watch: Callable[[RaceVerdict], None] | None = None,
+    retry_failed: bool = False,
 ) -> RaceVerdict:
     """Let a judge run a `Race`: the fewest comparisons until the best model is certain.
 
@@ -96,105 +131,106 @@ def judge_race(
     what is in the log is told again, not judged again.
 
     Args:
-        run: a race on the log's pool. With a ``batch`` above 1, several queries are judged at a
-            time.
+        log: takes the outcomes.
+        judge: gives them.
+        race: a race on the log's pool, at its start. With a ``batch`` above 1, several queries are
+            judged at a time.
         calls: cells (a candidate on a query) to judge now; None for no limit.
-        workers: comparisons at a time.
-        watch: called with the present certificate after every step.
+        workers: comparisons at a time, each with one request in flight.
+        watch: called with the present verdict after every step.
+        retry_failed: judge those first that failed, see `retry`.
 
     Returns:
-        The certificate, which says itself whether it is one.
+        The verdict, which says itself whether it is certified.
 
     Raises:
-        InputError: a race with other settings was begun in this log, a pool without responses, or
-            what the judge raises; what it has judged until then is in the log.
+        InputError: a race with other settings was begun in this log, outcomes were known before it,
+            a pool without responses, or what the judge raises; what it has judged until then is in
+            the log.
     """
     judge.check(log.session.pool)
-    run = run if log.race is None else run.continuing(log.race)
-    log.begin_race(run.settings)
+    race = race if log.race is None else race.continuing(log.race)
+    log.begin_race(race.settings)
+    log.begin_judge(judge.settings)
     left = float("inf") if calls is None else calls
-    tasks = catch_up(run, log.rows)
+    left -= retry(log, judge, workers=workers, every=retry_failed)
+    tasks = catch_up(race, log.rows)
     while tasks and left > 0:
         cells = []
         for task in tasks:
-            row = log.rows.get(task.query, {})
-            missing = [model for model in task.models if model not in row]
-            missing = missing[: int(min(left, len(missing)))]
-            left -= len(missing)
-            cells.append((task.query, missing))
-        fill(log, judge, cells, workers)
-        tasks = catch_up(run, log.rows)
+            models = task.models[: int(min(max(left, 0), len(task.models)))]
+            left -= len(models)
+            cells.append((task.query, models))
+        fill(log, judge, cells=cells, workers=workers)
+        tasks = catch_up(race, log.rows)
         if watch is not None:
-            watch(run.verdict())
-    return run.verdict()
+            watch(race.verdict())
+    return told(race.verdict(), log.contents)
 
 
-def catch_up(run: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[Task, ...]:
-    """Tell a race all it asks for that is annotated already; return what it still asks for.
+def catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[Task, ...]:
+    """Tell a race all it asks for that is annotated already; return what is still to judge.
 
-    A judgement that failed (MISSING) was tried often enough by its judge: the race gives it up.
+    A judgement that failed or was skipped (MISSING) is not waited for: the race gives it up.
 
     Args:
+        race: at whatever step.
         rows: annotations by query and model, see `llmsel.judging.replay.Contents`.
     """
-    while tasks := run.ask():
-        waits = False
+    limit, race.most_failed = race.most_failed, 1.0  # what is known is told, however much failed
+    try:
+        left = _catch_up(race, rows)
+    finally:
+        race.most_failed = limit
+    return () if race.failing else left
+
+
+def _catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[Task, ...]:
+    while tasks := race.ask():
+        left = []
         for task in tasks:
             row = rows.get(task.query, {})
-            told = {model: row[model].outcome for model in task.models if model in row}
-            whole = len(told) == len(task.models)
-            waits |= not whole
-            run.tell(task.query, {m: a for m, a in told.items() if a != MISSING})
-            if whole and MISSING in told.values():
-                run.give_up(task.query)
-        if waits:
-            return run.ask()
+            open_models = tuple(model for model in task.models if model not in row)
+            known = {model: row[model].outcome for model in task.models if model in row}
+            race.tell(task.query, {m: a for m, a in known.items() if a != MISSING})
+            if open_models:
+                left.append(Task(task.query, task.text, open_models))
+            elif MISSING in known.values():
+                race.give_up(task.query)
+        if left:
+            return tuple(left)
     return ()
 
 
-def resume(contents: Contents | AnnotationLog) -> Race | None:
+def resume(contents: Contents | AnnotationLog, **limits: Any) -> Race | None:
     """Rebuild the race that a log holds, as far as its annotations go; None if it holds no race.
 
+    Args:
+        contents: the log, or what it says.
+        limits: of `llmsel.race.Race.of_settings`.
+
     Raises:
-        InputError: a rule that llmsel does not know.
+        InputError: a rule that llmsel does not know, or settings that are none.
     """
     if contents.race is None:
         return None
-    run = Race.of_settings(contents.session.pool, contents.race)
-    catch_up(run, contents.rows)
-    return run
+    try:
+        race = Race.of_settings(contents.session.pool, contents.race, **limits)
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise InputError(
+            f"the log holds a race that cannot be run ({type(error).__name__}: {error}); its "
+            "settings are damaged."
+        ) from error
+    catch_up(race, contents.rows)
+    return race
 
 
 def verdict_of(contents: Contents | AnnotationLog) -> RaceVerdict | None:
-    """Rebuild the certificate of the race that a log holds; as `resume`."""
-    run = resume(contents)
-    return None if run is None else run.verdict()
-
-
-def bias(given: Iterable[Annotation]) -> dict[str, float]:
-    """Measure a judge's position bias on the comparisons it saw in both orders.
-
-    Returns:
-        ``pairs``: comparisons with a verdict in both orders, identical responses counted once;
-        ``agreement``: share with the same outcome in both; ``first`` and ``second``: share in which
-        the answer shown first (second) won in both orders, and their sum ``position_bias``. The
-        shares are NaN without pairs.
-    """
-    pairs: dict[Any, list[str]] = {}
-    for entry in given:
-        said = entry.detail.get("verdicts", [])
-        if len(said) == 2 and None not in said:
-            pairs[entry.query, entry.model if entry.group is None else entry.group] = said
-    n = len(pairs)
-
-    def share(*wanted: list[str]) -> float:
-        return sum(said in wanted for said in pairs.values()) / n if n else float("nan")
-
-    first, second = share(["A", "A"]), share(["B", "B"])
-    return {
-        "pairs": n,
-        "agreement": share(["A", "B"], ["B", "A"], ["tie", "tie"]),
-        "first": first,
-        "second": second,
-        "position_bias": first + second,
-    }
+    """Rebuild the verdict of the race that a log holds, with remarks; as `resume`."""
+    race = resume(contents)
+    if race is None:
+        return None
+    held = contents.contents if isinstance(contents, AnnotationLog) else contents
+    return told(race.verdict(), held)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from llmsel.judging.isolated import GraderError, called, outcome_in, score_in
@@ -33,8 +33,32 @@ class Judge(ABC):
     def judge(self, query: str, response: str, baseline_response: str) -> Verdict:
         """Compare a candidate's response to a query (its text) with the baseline's."""
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that its verdicts depend on, as JSON can hold it; it stands in the log."""
+        return {"name": self.name}
+
     def check(self, pool: Pool) -> None:  # noqa: B027 - optional
         """Look at the pool before the first judgement."""
+
+    def estimate(
+        self, pool: Pool, models: Sequence[str] | None = None
+    ) -> Mapping[str, float] | None:
+        """Say what judging the pool would take at most; None if it costs nothing.
+
+        Args:
+            pool: with responses.
+            models: the candidates to judge; None for all.
+
+        Returns:
+            ``requests``, ``tokens_in``, ``tokens_out`` and ``cost``.
+        """
+        return None
+
+    @property
+    def spent(self) -> Mapping[str, float] | None:
+        """What was spent so far, with the keys of `estimate`; None if it costs nothing."""
+        return None
 
 
 class ProgramJudge(Judge):
@@ -51,8 +75,8 @@ class ProgramJudge(Judge):
     """
 
     def __init__(
-        self, function: Callable[..., Any], compares: bool = False, name: str | None = None
-    ):
+        self, function: Callable[..., Any], *, compares: bool = False, name: str | None = None
+    ) -> None:
         """Keep the function."""
         self.name = str(name or getattr(function, "__name__", "program"))
         self._function = function
@@ -87,14 +111,14 @@ class Group:
 
 def groups(pool: Pool, query: str, models: Iterable[str]) -> list[Group]:
     """Group models by their response to a query, in the order given."""
-    row = pool.need("responses")[pool.queries.index(query)]
+    row = pool.need("responses")[pool.place(query)]
     same: dict[str, list[str]] = {}
     for model in models:
-        same.setdefault(row[pool.models.index(model)], []).append(model)
+        same.setdefault(row[pool.column(model)], []).append(model)
     baseline = row[pool.baseline_index]
     return [Group(tuple(names), text, baseline) for text, names in same.items()]
 
 
 def text_of(pool: Pool, query: str) -> str:
     """Text of a query, or its id where the pool has no texts."""
-    return query if pool.texts is None else pool.texts[pool.queries.index(query)]
+    return pool.text_of(query)

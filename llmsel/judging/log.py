@@ -1,31 +1,47 @@
 """The annotation log: every outcome on disk before the next is asked for.
 
 An append-only file, each line flushed and fsynced; `llmsel.judging.replay` says what is in it.
+After anything that goes wrong between writing a line and noting it (a full disk, a broken one,
+Ctrl-C), the log is in doubt: what it says is read from disk again before anything else is done.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
+import secrets
 import warnings
 import weakref
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
-
-import filelock
 
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import VERSION
 from llmsel.elimination import Rule
-from llmsel.judging.replay import ORDERS, Annotation, Contents, begin_session, read_events
+from llmsel.judging.durable import lock, place_of, sync_folder, write_all
+from llmsel.judging.lines import FORMAT, Lines, need_ours, read_lines, seal
+from llmsel.judging.replay import (
+    ORDERS,
+    Annotation,
+    Contents,
+    Wanted,
+    begin_session,
+    certifies,
+    plain,
+    pool_hash,
+    ready,
+    votes_hash,
+)
 from llmsel.pool import MISSING, Pool
 from llmsel.session import Session
 from llmsel.strategies import Strategy, make
 
 # Running a notebook cell twice opens its log twice: the newer takes over from the older.
 _OPEN: weakref.WeakValueDictionary[Path, AnnotationLog] = weakref.WeakValueDictionary()
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
 
 
 class AnnotationLog:
@@ -33,84 +49,79 @@ class AnnotationLog:
 
     Args:
         path: of the log; created if absent.
-        pool: the pool that is annotated.
-        strategy, seed, rule, delta: as for `Session`; None takes those of the log, or LLM Selector,
-            0, no rule and 0.
+        pool: the pool that is annotated; weak votes are added if the strategy needs them.
+        strategy: as for `Session`; None takes that of the log, or Random.
+        seed: as for `Session`; None takes that of the log, or draws one. The log says which.
+        rule: as for `Session`; None takes that of the log, or none.
+        delta: as for `Session`; None takes that of the log, or 0.
 
     Attributes:
-        session, given, rows, race: what the log says, see `llmsel.judging.replay.Contents`.
         repaired: what was wrong with the last line, or None.
 
     Raises:
-        InputError: another process writes this log, the log belongs to another pool, strategy or
-            seed, or one of its lines is damaged.
+        InputError: the file is no log or cannot be written, another process writes it, it belongs
+            to another pool, strategy or seed, or one of its lines is damaged.
     """
 
     def __init__(
         self,
         path: str | Path,
         pool: Pool,
+        *,
         strategy: str | Strategy | None = None,
         seed: int | None = None,
         rule: Rule | None = None,
         delta: float | None = None,
-    ):
+    ) -> None:
         """Lock, repair and replay the log."""
         self.path = Path(path).resolve()
         if self.path in _OPEN:
             _OPEN[self.path].close()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        need_ours(self.path)
         self._file: int | None = None
-        # a file of its own: on Windows a locked file cannot even be read by others
-        self._lock = filelock.FileLock(f"{self.path}.lock", timeout=0, thread_local=False)
+        self._closed, self._doubt = False, True
+        self._end: int | None = None  # bytes that are surely on disk; None before the first reading
+        self._where: tuple[int, int] | None = None
+        self._lock = lock(self.path)
+        self._pool = pool
+        wanted = Wanted(strategy, seed, rule, delta)
+        self._header = partial(_header, pool, wanted)
+        self._begin = partial(begin_session, self.path, pool=pool, wanted=wanted)
+        self.repaired: str | None = None
         try:
-            self._lock.acquire()
-        except filelock.Timeout as error:
-            raise InputError(
-                f"another process is writing '{self.path.name}'; close it there first, or give "
-                "this session a log of its own."
-            ) from error
-        try:
-            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
-            self._file = os.open(self.path, flags, 0o666)
-            header, events, self.repaired, whole = read_events(self.path)
-            if self.repaired:
-                os.truncate(self.path, whole)
-                warnings.warn(self.repaired, stacklevel=2)
-            if header is None:
-                chosen = make("LLM Selector" if strategy is None else strategy)
-                session = Session(pool, chosen, seed=seed, rule=rule, delta=delta or 0.0)
-                self._write([_header(session)])
-                _sync_folder(self.path.parent)
-            else:
-                session = begin_session(self.path, header, pool, strategy, seed, rule, delta)
-            self._lines = 0
-            self._contents = Contents(session)
-            self._apply(events)
+            self._lock_place = place_of(self._lock.lock_file)
+            self._reopen()
         except BaseException:
             self.close()
             raise
         _OPEN[self.path] = self
 
     @property
+    def contents(self) -> Contents:
+        """What the log says; read from disk again after anything that went wrong in writing it."""
+        if self._doubt and not self._closed:
+            self._reopen()
+        return self._contents
+
+    @property
     def session(self) -> Session:
         """The session, which has learned every finished query."""
-        return self._contents.session
+        return self.contents.session
 
     @property
     def given(self) -> list[Annotation]:
         """Every annotation that stands, in the order of the log."""
-        return self._contents.given
+        return self.contents.given
 
     @property
     def rows(self) -> dict[str, dict[str, Annotation]]:
         """The annotations that stand, by query and model."""
-        return self._contents.rows
+        return self.contents.rows
 
     @property
     def race(self) -> dict[str, Any] | None:
         """Settings of the race that was begun in this log; None for none."""
-        return self._contents.race
+        return self.contents.race
 
     def begin_race(self, settings: Mapping[str, Any]) -> None:
         """Note the settings of a race, once, so that its certificate can be had from the log.
@@ -119,73 +130,68 @@ class AnnotationLog:
             settings: `llmsel.race.Race.settings`.
 
         Raises:
-            InputError: a race with other settings was begun in this log.
+            InputError: a race with other settings was begun in this log, or outcomes are known
+                already and the race is to give a certificate.
         """
-        wanted = json.loads(json.dumps(settings))
-        self._contents.check_race(wanted, self.path.name)
-        if self.race is None:
-            now = datetime.now(UTC).isoformat(timespec="seconds")
-            event = {"race": wanted, "time": now, "version": VERSION}
-            self._write([event])
-            self._apply([event])
+        wanted, contents = plain(settings), self.contents
+        contents.check_race(wanted, self.path.name)
+        if contents.race is not None:
+            return
+        if contents.known and certifies(wanted):
+            raise InputError(
+                f"'{self.path.name}' holds {contents.known} outcomes already, and a race that "
+                "begins after outcomes are known can give no certificate; begin a new log, or race "
+                "with the Heuristic rule."
+            )
+        self._commit([{"race": wanted, **_stamp()}])
+
+    def begin_judge(self, settings: Mapping[str, Any]) -> None:
+        """Note who judges from now on, where that differs from before.
+
+        Args:
+            settings: `llmsel.judging.judges.Judge.settings`.
+        """
+        wanted, judges = plain(settings), self.contents.judges
+        if not judges or judges[-1][1] != wanted:
+            self._commit([{"judge": wanted, **_stamp()}])
 
     def record(
         self,
         query: str,
         outcomes: Mapping[str, int],
+        *,
         by: str,
         order: str = "not shown",
         detail: Mapping[str, Any] | None = None,
     ) -> bool:
         """Write outcomes on a query; tell the session when every candidate has one.
 
+        An outcome may follow one that is MISSING (a judgement that failed or was skipped).
+
         Args:
             query: its id.
             outcomes: candidate -> -1, 0, 1 or `Outcome.MISSING`; any of the candidates.
-            by, order, detail: see `Annotation`.
+            by: the annotator or judge.
+            order: see `Annotation`.
+            detail: see `Annotation`.
 
         Returns:
             True if the query is finished now.
 
         Raises:
             InputError: an unknown query, model, outcome or order, an outcome given twice, or a log
-                that is closed. Nothing is written then.
+                that is closed or cannot be written. Nothing is noted then.
         """
-        pool = self.session.pool
-        if query not in pool.queries:
-            raise unknown("query id", query, pool.queries)
-        if order not in ORDERS:
-            raise unknown("order", order, ORDERS)
-        for model, outcome in outcomes.items():
-            if model not in pool.candidates:
-                raise unknown("candidate", model, pool.candidates)
-            if model in self.rows.get(query, ()):
-                raise InputError(
-                    f"model '{model}' on query '{query}' is annotated already; undo() takes the "
-                    "last annotation back."
-                )
-            if isinstance(outcome, bool) or outcome not in (-1, 0, 1, MISSING):
-                raise InputError(
-                    f"the outcome of model '{model}' on query '{query}' is {outcome!r}; it must be "
-                    "-1 (loss), 0 (draw), 1 (win) or Outcome.MISSING."
-                )
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        events = []
-        for model, outcome in outcomes.items():
-            event: dict[str, Any] = {
-                "query": query,
-                "model": model,
-                "outcome": None if outcome == MISSING else int(outcome),
-                "order": order,
-                "by": by,
-                "time": now,
-                "version": VERSION,
-            }
-            if len(outcomes) > 1:
-                event["group"] = self._lines
-            events.append(event | ({"detail": dict(detail)} if detail else {}))
-        self._write(events)
-        self._apply(events)
+        self._check(query, outcomes, order)
+        shared: dict[str, Any] = {"order": order, "by": str(by), **_stamp()}
+        if len(outcomes) > 1:
+            shared["group"] = self.contents.lines
+        if detail:
+            shared["detail"] = dict(detail)
+        codes = {m: None if outcome == MISSING else int(outcome) for m, outcome in outcomes.items()}
+        self._commit(
+            [{"query": query, "model": m, "outcome": code, **shared} for m, code in codes.items()]
+        )
         return not self.open_models(query)
 
     def undo(self) -> tuple[str, tuple[str, ...]]:
@@ -197,7 +203,7 @@ class AnnotationLog:
             The query id and the models whose outcomes are open again.
 
         Raises:
-            InputError: nothing to undo.
+            InputError: nothing to undo, or a log that is closed or cannot be written.
         """
         if not self.given:
             raise InputError("nothing to undo: no outcome is annotated yet.")
@@ -207,27 +213,23 @@ class AnnotationLog:
             for entry in self.given
             if entry is last or (entry.group is not None and entry.group == last.group)
         ]
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        event = {"undo": last.query, "models": models, "time": now, "version": VERSION}
-        self._write([event])
-        self._apply([event])
+        self._commit([{"undo": last.query, "models": models, **_stamp()}])
         return last.query, tuple(models)
 
     def open_models(self, query: str) -> list[str]:
         """Candidates without an outcome on a query, in the pool's order."""
         done = self.rows.get(query, {})
-        return [model for model in self.session.pool.candidates if model not in done]
+        return [model for model in self._pool.candidates if model not in done]
 
     @property
     def closed(self) -> bool:
         """True after `close`, or after the same process has opened the log again."""
-        return self._file is None
+        return self._closed
 
     def close(self) -> None:
         """Release the lock; the log can be opened again."""
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        self._closed = True
+        self._release()
         self._lock.release()
         if _OPEN.get(self.path) is self:
             del _OPEN[self.path]
@@ -240,41 +242,161 @@ class AnnotationLog:
         """Release the lock."""
         self.close()
 
-    def _apply(self, events: list[dict[str, Any]]) -> None:
-        self._contents.apply(events, self.path)
-        self._lines += len(events)
+    def _check(self, query: str, outcomes: Mapping[str, int], order: str) -> None:
+        """Refuse what cannot be recorded."""
+        self._pool.place(query)
+        if order not in ORDERS:
+            raise unknown("order", order, ORDERS)
+        row = self.rows.get(query, {})
+        for model, outcome in outcomes.items():
+            if model not in self._pool.candidates:
+                raise unknown("candidate", model, self._pool.candidates)
+            if model in row and row[model].outcome != MISSING:
+                raise InputError(
+                    f"model '{model}' on query '{query}' is annotated already; undo() takes the "
+                    "last annotation back."
+                )
+            if isinstance(outcome, bool) or outcome not in (-1, 0, 1, MISSING):
+                raise InputError(
+                    f"the outcome of model '{model}' on query '{query}' is {outcome!r}; it must be "
+                    "-1 (loss), 0 (draw), 1 (win) or Outcome.MISSING."
+                )
 
-    def _write(self, events: list[dict[str, Any]]) -> None:
-        if self._file is None:
+    def _commit(self, events: list[dict[str, Any]]) -> None:
+        """Write events and note them; an error or a stop in between leaves the log in doubt."""
+        contents = self.contents
+        if self._closed or self._file is None:
             raise InputError(f"the log '{self.path.name}' is closed; open it again to go on.")
-        for event in events:
-            data = (json.dumps(event, ensure_ascii=False) + "\n").encode()
-            while data:
-                data = data[os.write(self._file, data) :]
-        os.fsync(self._file)
+        data = b"".join(seal(event) for event in events)
+        self._check_place()
+        self._doubt = True
+        try:
+            write_all(self._file, data)
+        except OSError as error:
+            raise InputError(
+                f"'{self.path.name}' could not be written ({error.strerror or error}); that "
+                "annotation is not recorded. Make room or mend the disk, and give it again."
+            ) from error
+        self._end = (self._end or 0) + len(data)
+        contents.apply(enumerate(events, contents.lines + 2), self.path)
+        self._doubt = False
+
+    def _check_place(self) -> None:
+        """Refuse to write where this is no longer the one writer of this file."""
+        if self._lock_place != place_of(self._lock.lock_file):
+            raise self._lost(
+                f"the lock '{self.path.name}.lock' was deleted or replaced while the log was open, "
+                "so that another program may write it too"
+            )
+        if self._where != place_of(self.path) or self.path.stat().st_size != self._end:
+            raise self._lost(
+                f"'{self.path.name}' was changed, moved or replaced by another program while it "
+                "was open"
+            )
+
+    def _lost(self, what: str) -> InputError:
+        self.close()
+        return InputError(
+            f"{what}; nothing was written. Look which file is the right one, and open it again."
+        )
+
+    def _reopen(self) -> None:
+        """Read the log from disk, cut off what a stop left of a line, and open it for writing."""
+        self._release()
+        try:
+            read = read_lines(self.path) if self.path.exists() else Lines()
+            if self._end is not None and (
+                self._where != place_of(self.path) or read.whole < self._end
+            ):
+                raise self._lost(f"'{self.path.name}' was replaced while it was open")
+            file = self._file = os.open(self.path, _FLAGS, 0o666)
+            self._where = place_of(self.path)
+            if self._end is None:
+                self._cut(file, read)
+            else:
+                self._write_again(file, read.whole)
+            self._contents = self._read(file, read)
+        except OSError as error:
+            raise InputError(
+                f"'{self.path.name}' cannot be written ({error.strerror or error}); make room or "
+                "mend the disk, or name another file."
+            ) from error
+        self._doubt = False
+
+    def _cut(self, file: int, read: Lines) -> None:
+        """Remove half a line at the end, which a stop of an earlier process left."""
+        if read.torn:
+            os.ftruncate(file, read.whole)
+            warnings.warn(read.torn, stacklevel=4)
+        self.repaired = read.torn
+        self._end = read.whole
+
+    def _write_again(self, file: int, whole: int) -> None:
+        """Write what followed the last line that is surely on disk once more.
+
+        After a failed fsync it may be in memory alone, and no further fsync would write it.
+        """
+        kept = self._end or 0
+        os.lseek(file, kept, os.SEEK_SET)
+        tail = os.read(file, whole - kept)
+        os.ftruncate(file, kept)
+        write_all(file, tail)
+        self._end = whole
+
+    def _read(self, file: int, read: Lines) -> Contents:
+        """Replay the log; begin it if it is empty."""
+        header = read.header
+        if header is None:
+            header = self._header()
+            self._write_header(file, seal(header))
+        contents = Contents(header, partial(self._begin, header))
+        contents.apply(read.events, self.path)
+        return contents
+
+    def _write_header(self, file: int, data: bytes) -> None:
+        try:
+            write_all(file, data)
+        except BaseException:  # half a header would be nobody's file
+            with contextlib.suppress(OSError):
+                os.ftruncate(file, 0)
+            raise
+        self._end = len(data)
+        sync_folder(self.path.parent)
+
+    def _release(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            with contextlib.suppress(OSError):  # what it had to say was said by fsync
+                os.close(file)
 
 
-def _header(session: Session) -> dict[str, Any]:
+def _stamp() -> dict[str, str]:
+    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), "version": VERSION}
+
+
+def _header(pool: Pool, wanted: Wanted) -> dict[str, Any]:
+    """Describe a new log.
+
+    Raises:
+        InputError: a session that cannot be.
+    """
+    strategy = make("Random" if wanted.strategy is None else wanted.strategy)
+    seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
+    session = Session(
+        ready(pool, strategy), strategy, seed=seed, rule=wanted.rule, delta=wanted.delta or 0.0
+    )
+    pool = session.pool
     return {
         "llmsel": "annotations",
-        "pool": session.pool.content_hash,
-        "pool_name": session.pool.name,
-        "baseline": session.pool.baseline,
-        "strategy": repr(session.strategy),
+        "format": FORMAT,
+        "pool": pool_hash(pool),
+        "votes": votes_hash(pool) if "votes" in strategy.needs else None,
+        "pool_name": pool.name,
+        "baseline": pool.baseline,
+        "strategy": plain(strategy.settings),
         "seed": session.seed,
-        "seed_chosen": not session.seed_drawn,
-        "rule": None if session.rule is None else session.rule.settings,
+        "seed_chosen": wanted.seed is not None,
+        "rule": None if session.rule is None else plain(session.rule.settings),
         "delta": session.delta,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "version": VERSION,
+        **_stamp(),
     }
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new file's name durable, where folders can be synced."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import html
+from typing import Literal
 
 import ipywidgets as widgets
 
 from llmsel._base.errors import InputError
 from llmsel.judging.collect import catch_up, resume
-from llmsel.judging.judges import Group, groups
+from llmsel.judging.judges import Group, groups, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.pool import MISSING
 from llmsel.race import Race
+from llmsel.strategies import Random
 
 BUTTONS = {  # key -> text, outcome for the answer on the left; None takes the last back
     "1": ("Left is better (1)", 1),
@@ -22,6 +24,7 @@ BUTTONS = {  # key -> text, outcome for the answer on the left; None takes the l
     "4": ("Skip (4)", MISSING),
     "u": ("Undo (u)", None),
 }
+DELTA = 0.01  # win-rate margin of a race that is not given one
 _BOX = (
     "<div style='white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.4;padding:8px;"
     "border:1px solid #bbb;border-radius:4px;max-height:30em;overflow-y:auto'>{}</div>"
@@ -40,8 +43,9 @@ class AnnotationView:
         log: an open `AnnotationLog` of a pool with responses.
         annotator: the person's name in the log.
         race: a `Race` on that pool: show only models that can still win, in the race's order, until
-            its certificate. None shows whole queries in the session's order, or goes on with the
-            race that the log holds.
+            its certificate. None goes on with what the log holds; in a new log in random order
+            (the default of a log) it begins a race within `DELTA` of the best. False shows whole
+            queries in the session's order.
 
     Attributes:
         view: the ipywidgets box; the object displays itself at the end of a cell.
@@ -52,13 +56,23 @@ class AnnotationView:
         InputError: a pool without responses, or a log that holds a race with other settings.
     """
 
-    def __init__(self, log: AnnotationLog, annotator: str = "person", race: Race | None = None):
+    def __init__(
+        self,
+        log: AnnotationLog,
+        annotator: str = "person",
+        *,
+        race: Race | Literal[False] | None = None,
+    ) -> None:
         """Build the view and show the first pair."""
         log.session.pool.need("responses")
-        if race is not None:
-            own = race if log.race is None else race.continuing(log.race)
-            log.begin_race(own.settings)
-        self._race = resume(log)
+        if race is None and _to_begin(log):
+            drawn = log.session.seed_drawn
+            race = Race(log.session.pool, seed=log.session.seed, seed_drawn=drawn, delta=DELTA)
+        if race:
+            race = race if log.race is None else race.continuing(log.race)
+            log.begin_race(race.settings)
+        self._race = resume(log, most_failed=1.0)  # a person skips as they like
+        self._steady = True
         self.log = log
         self.annotator = annotator
         self.query: str | None = None
@@ -95,24 +109,42 @@ class AnnotationView:
 
     def press(self, key: str) -> None:
         """Do what the button with this key does; a mistake shows as a note, not a traceback."""
-        outcome = BUTTONS[key][1]
         note = ""
         try:
-            if outcome is None:
-                self._undo()
-            elif self.query is not None and self.group is not None:
-                flip = self.flipped and outcome != MISSING
-                order = "baseline first" if self.flipped else "candidate first"
-                given = dict.fromkeys(self.group.models, -outcome if flip else outcome)
-                self.log.record(self.query, given, self.annotator, order)
+            kept = not self._steady and self._came_through()
+            self._steady = False
+            if kept:
+                note = "the answer before this was kept when it was stopped; judge this one now."
+            else:
+                self._do(BUTTONS[key][1])
         except InputError as error:
             note = str(error)
-        self._show(note)
+        try:
+            self._show(note)
+            self._steady = True
+        except InputError as error:  # the log cannot be read back: nothing new can be shown
+            self._say(note or str(error))
+
+    def _came_through(self) -> bool:
+        """After a stop in the middle of a press: whether that press is in the log."""
+        shown = self.query, self.group
+        self._race = resume(self.log, most_failed=1.0)
+        self._next()
+        return shown != (self.query, self.group)
+
+    def _do(self, outcome: int | None) -> None:
+        if outcome is None:
+            self._undo()
+        elif self.query is not None and self.group is not None:
+            flip = self.flipped and outcome != MISSING
+            order = "baseline first" if self.flipped else "candidate first"
+            given = dict.fromkeys(self.group.models, -outcome if flip else outcome)
+            self.log.record(self.query, given, by=self.annotator, order=order)
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
-        display(self.view)
+        display(self.view)  # type: ignore[no-untyped-call]
 
     def _typed(self, change: dict[str, str]) -> None:
         typed = change["new"]
@@ -127,7 +159,7 @@ class AnnotationView:
         while True:
             shown = bool(self.log.given) and self.log.given[-1].order != "not shown"
             self.log.undo()
-            self._race = resume(self.log)
+            self._race = resume(self.log, most_failed=1.0)
             if shown:
                 return
 
@@ -163,7 +195,7 @@ class AnnotationView:
                     self.query, self.group = query, dataclasses.replace(group, models=left)
                     self.flipped = self._flip(query, group)
                     return
-                self.log.record(query, dict.fromkeys(left, outcome), self.annotator)
+                self.log.record(query, dict.fromkeys(left, outcome), by=self.annotator)
                 break
         self.query = self.group = None
 
@@ -172,36 +204,52 @@ class AnnotationView:
         return bool(hashlib.sha256(seed.encode()).digest()[0] & 1)
 
     def _show(self, note: str) -> None:
+        """Show the next pair, how far it is, and a note."""
         if self.log.closed:
             note = note or f"the log '{self.log.path.name}' is closed; run the cell again."
         else:
             self._next()
-        session = self.log.session
-        if self._race is None:
-            done = len(session.history)
-            said = session.best().statement if done else "no query is finished yet"
-            said = f"{done} of {session.pool.n_queries} queries; {said}"
-        else:
-            held = self._race.verdict()
-            done, said = held.queries, held.statement
-        self._progress.value = done
+        self._progress.value, said = self._standing()
         self._state.value = html.escape(said)
-        self._note.value = f"<b>{html.escape(note)}</b>" if note else ""
+        self._say(note)
         over = self.query is None or self.group is None
         for key, button in self.buttons.items():
             button.disabled = self.log.closed or (over and key != "u")
-        if over:
+        self._show_pair()
+
+    def _say(self, note: str) -> None:
+        self._note.value = f"<b>{html.escape(note)}</b>" if note else ""
+
+    def _standing(self) -> tuple[int, str]:
+        """Count the queries that are done, and say who leads."""
+        if self._race is not None:
+            held = self._race.verdict()
+            return held.queries, held.statement
+        session = self.log.session
+        done = len(session.history)
+        said = session.best().statement if done else "no query is finished yet"
+        return done, f"{done} of {session.pool.n_queries} queries; {said}"
+
+    def _show_pair(self) -> None:
+        if self.query is None or self.group is None:
             end = "Every query is annotated." if self._race is None else "The race is over."
             self._text.value = f"<b>{end}</b>"
             self._left.value = self._right.value = ""
             return
-        assert self.query is not None and self.group is not None
-        pool = session.pool
-        text = self.query
-        if pool.texts is not None:
-            text = pool.texts[pool.queries.index(self.query)]
         pair = (self.group.response, self.group.baseline_response)
         left, right = pair[::-1] if self.flipped else pair
+        text = text_of(self.log.session.pool, self.query)
         self._text.value = _BOX.format(html.escape(text))
         self._left.value = _BOX.format(html.escape(left) or "<i>(an empty answer)</i>")
         self._right.value = _BOX.format(html.escape(right) or "<i>(an empty answer)</i>")
+
+
+def _to_begin(log: AnnotationLog) -> bool:
+    """Whether a log is new and in random order, so that a race may begin."""
+    held, session = log.contents, log.session
+    return (
+        not held.known
+        and held.race is None
+        and session.rule is None
+        and type(session.strategy) is Random
+    )

@@ -1,31 +1,58 @@
 """Annotations: what an annotation log says.
 
 A log is a JSON Lines file. The first line is a header that names the pool (by content hash), the
-strategy, the seed and the stopping rule; then one line per outcome, undo, or race begun. A query
-is finished, and told to the session, when every candidate has a line (null: not judged). The
-session, and the race if there is one, are therefore functions of the log and the pool: `replay`
-rebuilds the session bit for bit. `llmsel.judging.log` writes such files.
+strategy, the seed and the stopping rule; then one line per outcome, undo, race begun, or judge
+that takes over. A query is finished, and told to the session, when every candidate has a line
+(null: not judged). The session, and the race if there is one, are therefore functions of the log
+and the pool: `replay` rebuilds the session bit for bit. `llmsel.judging.log` writes such files.
 """
 
 from __future__ import annotations
 
-import ast
 import dataclasses
+import hashlib
 import json
+import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from llmsel import elimination
+from llmsel import elimination, strategies
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
 from llmsel.elimination import Rule
+from llmsel.judging.lines import FORMAT, damage, need_fields, need_words, printable, read_lines
 from llmsel.pool import MISSING, Pool
 from llmsel.session import Session
-from llmsel.strategies import STRATEGIES, Strategy, make
+from llmsel.strategies import Strategy, make
+from llmsel.weak_judges import add_votes
 
 ORDERS = ("candidate first", "baseline first", "both", "not shown")
+Types = dict[str, type | tuple[type, ...]]
+_STAMP: Types = {"time": str, "version": str}
+_OUTCOME: Types = {
+    "query": str,
+    "model": str,
+    "outcome": (int, type(None)),
+    "order": str,
+    "by": str,
+}
+_HEADER: Types = {
+    "llmsel": str,
+    "pool": str,
+    "pool_name": str,
+    "baseline": str,
+    "strategy": (str, dict),
+    "seed": int,
+}
+_HEADER_MORE: Types = _STAMP | {
+    "rule": (dict, type(None)),
+    "delta": (int, float),
+    "format": int,
+    "seed_chosen": bool,
+    "votes": (str, type(None)),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,41 +81,93 @@ class Annotation:
     group: int | None = None
     detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
+    @property
+    def failed(self) -> str | None:
+        """Why a judge gave no verdict; None for a verdict, and for what a person skipped."""
+        if self.outcome != MISSING or not self.detail:
+            return None
+        return str(self.detail.get("failed", "no verdict could be read"))
 
-@dataclasses.dataclass
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """What the caller of a log asks for, see `Session`; None takes that of the log."""
+
+    strategy: str | Strategy | None = None
+    seed: int | None = None
+    rule: Rule | None = None
+    delta: float | None = None
+
+
 class Contents:
     """What a log says, as far as it was read.
 
     Args:
-        session: the `Session`, which has learned every finished query.
+        header: of the log.
+        begin: makes the session that the header describes, at its start.
+
+    Attributes:
         given: every `Annotation` that stands, in the order of the log; undone ones are left out.
         rows: the same by query and model.
         race: the settings of the race that was begun in this log, see `llmsel.race.Race.settings`;
             None for none.
+        judges: settings of the judges in turn, each with the outcomes given before it began.
+        lines: events read. known: outcomes ever given, undone ones too. undone, again: of these,
+            how many were taken back, and how many failed judgements were judged again.
+        before_race: outcomes that were known when the race began.
     """
 
-    session: Session
-    given: list[Annotation] = dataclasses.field(default_factory=list)
-    rows: dict[str, dict[str, Annotation]] = dataclasses.field(default_factory=dict)
-    race: dict[str, Any] | None = None
+    def __init__(self, header: Mapping[str, Any], begin: Callable[[], Session]) -> None:
+        """Nothing is read yet."""
+        self.header = dict(header)
+        self.given: list[Annotation] = []
+        self.rows: dict[str, dict[str, Annotation]] = {}
+        self.race: dict[str, Any] | None = None
+        self.judges: list[tuple[int, dict[str, Any]]] = []
+        self.lines = self.known = self.undone = self.again = self.before_race = 0
+        self._begin = begin
+        self._session = begin()
+        self._queries = frozenset(self.pool.queries)
+        self._candidates = frozenset(self.pool.candidates)
+        self._finished: list[str] = []  # in the order in which they were
+        self._told = 0  # so many of them
+        self._steady = True  # False while the session learns: a stop leaves it half told
+        self._last_undo: tuple[str, list[str]] | None = None
 
-    def apply(self, events: Iterable[Mapping[str, Any]], path: Path) -> None:
+    @property
+    def pool(self) -> Pool:
+        """The pool that is annotated."""
+        return self._session.pool
+
+    @property
+    def session(self) -> Session:
+        """The `Session`, which has learned every finished query."""
+        if not self._steady:
+            self._session, self._told = self._begin(), 0
+        self._steady = False
+        for query in self._finished[self._told :]:
+            row = self.rows[query]
+            self._session.tell(query, {model: row[model].outcome for model in row})
+            self._told += 1
+        self._steady = True
+        return self._session
+
+    def apply(self, events: Iterable[tuple[int, Mapping[str, Any]]], path: Path) -> None:
         """Bring it up to date with further lines of the log.
 
+        Args:
+            events: number of the line in the file, and what it says.
+            path: of the log, for messages.
+
         Raises:
-            InputError: a line that is none of an annotation log.
+            InputError: a line that is damaged, or cannot follow those before it.
         """
-        for event in events:
+        for number, event in events:
             try:
-                if "race" in event:
-                    self.race = dict(event["race"])
-                elif "undo" in event:
-                    self._undo(event["undo"], event["models"])
-                else:
-                    outcome = MISSING if event["outcome"] is None else event["outcome"]
-                    self._add(Annotation(**{**event, "outcome": outcome}))
-            except (KeyError, TypeError) as error:
-                raise InputError(f"'{path}' holds a line llmsel cannot read: {event}.") from error
+                self._apply(event)
+            except (ValueError, RecursionError) as error:
+                raise damage(path, number, error) from error
+            self.lines += 1
 
     def check_race(self, settings: Mapping[str, Any], name: str) -> None:
         """Refuse a race with other settings than those of the race that the log holds.
@@ -109,21 +188,102 @@ class Contents:
                     "or begin a new log."
                 )
 
+    def _apply(self, event: Mapping[str, Any]) -> None:
+        checked(event)
+        if "race" in event:
+            self._begin_race(event["race"])
+        elif "judge" in event:
+            self.judges.append((self.known, event["judge"]))
+        elif "undo" in event:
+            self._undo(event["undo"], event["models"])
+        else:
+            code = event["outcome"]
+            self._add(Annotation(**{**event, "outcome": MISSING if code is None else code}))
+
+    def _begin_race(self, settings: dict[str, Any]) -> None:
+        if self.race is not None and self.race != settings:
+            raise ValueError("it begins a second race, with other settings than the first")
+        if self.race is None:
+            self.race, self.before_race = dict(settings), self.known
+
     def _add(self, entry: Annotation) -> None:
+        self._check(entry)
         row = self.rows.setdefault(entry.query, {})
+        held = row.get(entry.model)
+        if held is not None and held.outcome != MISSING:
+            if held.outcome == entry.outcome:
+                return  # written twice: a stop came between writing and noting it
+            raise ValueError(
+                f"it gives '{entry.model}' on '{entry.query}' another outcome than a line before it"
+            )
+        if held is not None:  # a judgement that failed is judged again
+            self._drop(held)
+            self.again += 1
         row[entry.model] = entry
         self.given.append(entry)
-        if len(row) == len(self.session.pool.candidates):
-            self.session.tell(entry.query, {model: each.outcome for model, each in row.items()})
+        self.known += 1
+        self._last_undo = None
+        if len(row) == len(self._candidates):
+            self._finished.append(entry.query)
 
-    def _undo(self, query: str, models: Iterable[str]) -> None:
-        if self.session.history and self.session.history[-1][0] == query:
-            self.session.undo()
+    def _check(self, entry: Annotation) -> None:
+        if entry.query not in self._queries:
+            raise ValueError(f"the pool has no query '{entry.query}'")
+        if entry.model not in self._candidates:
+            raise ValueError(f"the pool has no candidate '{entry.model}'")
+
+    def _undo(self, query: str, models: list[str]) -> None:
+        if (query, models) == self._last_undo:
+            return  # written twice, as above
+        row = self.rows.get(query, {})
         for model in models:
-            self.given.remove(self.rows[query].pop(model))
+            if model not in row:
+                raise ValueError(f"it takes back '{model}' on '{query}', which was not given")
+            self._drop(row[model])
+        self.undone += len(models)
+        self._last_undo = query, models
+
+    def _drop(self, entry: Annotation) -> None:
+        """Take an outcome out, and its query from those that the session has learned."""
+        del self.rows[entry.query][entry.model]
+        place = max(i for i, each in enumerate(self.given) if each is entry)
+        del self.given[place]
+        if entry.query not in self._finished:
+            return
+        place = self._finished.index(entry.query)
+        del self._finished[place]
+        if place < self._told:
+            self._rewind(place)
+
+    def _rewind(self, count: int) -> None:
+        """Bring the session back to the first so many queries."""
+        self._steady = False
+        del self._session.history[count + 1 :]
+        self._session.undo()
+        self._told, self._steady = count, True
 
 
-def replay(path: str | Path, pool: Pool, strategy: str | Strategy | None = None) -> Session:
+def checked(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a line of a log, none but the header, as far as it can be checked by itself.
+
+    Raises:
+        ValueError: what is wrong with it.
+    """
+    if "race" in event or "judge" in event:
+        need_fields(event, {"race" if "race" in event else "judge": dict}, _STAMP)
+    elif "undo" in event:
+        need_fields(event, {"undo": str, "models": list}, _STAMP)
+        need_words(event["models"])
+    else:
+        need_fields(event, _OUTCOME, _STAMP | {"group": int, "detail": dict})
+        if event["outcome"] not in (-1, 0, 1, None):  # MISSING is written as null
+            raise ValueError(f"its outcome is {event['outcome']}")
+        if event["order"] not in ORDERS:
+            raise ValueError(f"its order is {event['order']!r}")
+    return event
+
+
+def replay(path: str | Path, pool: Pool, *, strategy: str | Strategy | None = None) -> Session:
     """Rebuild the session of a log, bit for bit, without locking or changing the log.
 
     Args:
@@ -134,102 +294,147 @@ def replay(path: str | Path, pool: Pool, strategy: str | Strategy | None = None)
     Raises:
         InputError: no log, a damaged one, or one of another pool or strategy.
     """
-    return read_log(path, pool, strategy).session
+    return read_log(path, pool, strategy=strategy).session
 
 
-def read_log(path: str | Path, pool: Pool, strategy: str | Strategy | None = None) -> Contents:
+def read_log(path: str | Path, pool: Pool, *, strategy: str | Strategy | None = None) -> Contents:
     """Read a log without locking or changing it; parameters and errors as for `replay`."""
     path = Path(path)
     if not path.exists():
         raise InputError(f"no log '{path}'.")
-    header, events, torn, _ = read_events(path)
-    if header is None:
+    read = read_lines(path)
+    if read.header is None:
         raise InputError(f"'{path}' has no header line; it is not an annotation log.")
-    if torn:
-        warnings.warn(torn.replace("was removed", "is ignored"), stacklevel=3)
-    contents = Contents(begin_session(path, header, pool, strategy, None))
-    contents.apply(events, path)
+    if read.torn:
+        warnings.warn(read.torn.replace("was removed", "is ignored"), stacklevel=3)
+    header = read.header
+    wanted = Wanted(strategy=strategy)
+    contents = Contents(header, lambda: begin_session(path, header, pool=pool, wanted=wanted))
+    contents.apply(read.events, path)
     return contents
-
-
-def read_events(path: Path) -> tuple[dict[str, Any] | None, list[dict[str, Any]], str | None, int]:
-    """Return header, events, what is wrong with the last line, and the bytes up to it."""
-    raw = path.read_bytes()
-    lines = raw.split(b"\n")
-    events: list[dict[str, Any]] = []
-    torn, whole = None, len(raw)
-    last = len(lines) - 1 if lines[-1] else len(lines) - 2
-    for number, line in enumerate(lines[: last + 1]):
-        try:
-            if number == len(lines) - 1:
-                raise ValueError("no end of line")
-            event = json.loads(line.decode())
-            if not isinstance(event, dict):
-                raise ValueError("not an object")
-        except ValueError as error:
-            if number < last:
-                raise InputError(
-                    f"{path}, line {number + 1} is not JSON ({error}); restore the log from a "
-                    "copy, or remove that line."
-                ) from error
-            whole = len(b"\n".join(lines[:number])) + (1 if number else 0)
-            torn = (
-                f"the last line of '{path.name}' was torn by a stop half-way and was removed; "
-                "that annotation must be given again."
-            )
-            break
-        events.append(event)
-    if not events:
-        return None, [], torn, whole
-    if events[0].get("llmsel") != "annotations":
-        raise InputError(f"'{path}' is not an annotation log: its first line is no header.")
-    return events[0], events[1:], torn, whole
 
 
 def begin_session(
     path: Path,
     header: Mapping[str, Any],
+    *,
     pool: Pool,
-    strategy: str | Strategy | None,
-    seed: int | None,
-    rule: Rule | None = None,
-    delta: float | None = None,
+    wanted: Wanted,
 ) -> Session:
-    """Start the session that the header describes; what is given must agree with it."""
-    if header["pool"] != pool.hide_outcomes().content_hash:
-        raise InputError(
-            f"'{path.name}' is the log of another pool ('{header['pool_name']}' with baseline "
-            f"'{header['baseline']}'; queries, responses or votes differ); use that pool or a new "
-            "log."
-        )
-    chosen = _strategy_of(header["strategy"]) if strategy is None else make(strategy)
-    kept_rule, kept_delta = header.get("rule"), header.get("delta", 0.0)
-    for what, wanted, kept in (
-        ("strategy", repr(chosen), header["strategy"]),
-        ("seed", header["seed"] if seed is None else seed, header["seed"]),
-        ("rule", kept_rule if rule is None else rule.settings, kept_rule),
-        ("delta", kept_delta if delta is None else delta, kept_delta),
+    """Start the session that the header describes; what is given must agree with it.
+
+    Args:
+        path: of the log, for messages.
+        header: of the log.
+        pool: see `Session`; votes that the strategy needs are added.
+        wanted: what the caller asks for.
+
+    Raises:
+        InputError: a damaged header, or one of them differs.
+    """
+    try:
+        need_fields(header, _HEADER, _HEADER_MORE)
+        chosen = _chosen(header, wanted)
+        kept_rule, kept_delta = header.get("rule"), header.get("delta", 0.0)
+        known = None if kept_rule is None else elimination.from_settings(kept_rule)
+        pool = _same_pool(path.name, header, ready(pool, chosen))
+        session = Session(pool, chosen, seed=header["seed"], rule=known, delta=kept_delta)
+        session.seed_drawn = not header.get("seed_chosen", True)
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise damage(path, 1, error) from error
+    kept_strategy = header["strategy"]  # old logs have its repr
+    told = repr(chosen) if isinstance(kept_strategy, str) else plain(chosen.settings)
+    for what, asked, kept in (
+        ("strategy", told, kept_strategy),
+        ("seed", wanted.seed, header["seed"]),
+        ("rule", None if wanted.rule is None else plain(wanted.rule.settings), kept_rule),
+        ("delta", wanted.delta, kept_delta),
     ):
-        if wanted != kept:
+        if asked is not None and asked != kept:
             raise InputError(
-                f"'{path.name}' was begun with {what} {kept}, not {wanted}; use that, or a new log."
+                f"'{path.name}' was begun with {what} {kept}, not {asked}; use that, or a new log."
             )
-    known = None if kept_rule is None else elimination.from_settings(kept_rule)
-    session = Session(pool, chosen, seed=header["seed"], rule=known, delta=kept_delta)
-    session.seed_drawn = not header.get("seed_chosen", True)
     return session
 
 
-def _strategy_of(shown: str) -> Strategy:
-    """Rebuild a strategy from its repr, e.g. ``LLMSelector(eps_loss=0.2, eps_draw=0.4)``."""
-    classes = {cls.__name__: cls for cls in STRATEGIES.values()}
-    try:
-        call = ast.parse(shown, mode="eval").body
-        assert isinstance(call, ast.Call) and isinstance(call.func, ast.Name)
-        values = {str(k.arg): ast.literal_eval(k.value) for k in call.keywords}
-        return classes[call.func.id](**values)
-    except (AssertionError, KeyError, SyntaxError, TypeError, ValueError) as error:
+def _chosen(header: Mapping[str, Any], wanted: Wanted) -> Strategy:
+    if wanted.strategy is None:
+        return strategy_of(header["strategy"])
+    return make(wanted.strategy)
+
+
+def ready(pool: Pool, strategy: Strategy) -> Pool:
+    """Add the weak votes where the strategy needs them; a race has no use for them."""
+    if "votes" in strategy.needs and pool.votes is None and pool.responses is not None:
+        return add_votes(pool)
+    return pool
+
+
+def pool_hash(pool: Pool) -> str:
+    """Name what is annotated: queries, models, baseline and responses, without votes."""
+    return pool.replace(outcomes=None, votes=None).content_hash
+
+
+def votes_hash(pool: Pool) -> str | None:
+    """Name the weak votes; None without any."""
+    return None if pool.votes is None else hashlib.sha256(pool.votes.tobytes()).hexdigest()
+
+
+def _same_pool(name: str, header: Mapping[str, Any], pool: Pool) -> Pool:
+    """Return the pool if it is the header's.
+
+    Raises:
+        InputError: it is another.
+    """
+    if header.get("format") == FORMAT:
+        same = header["pool"] == pool_hash(pool)
+        same = same and header.get("votes") in (None, votes_hash(pool))
+    else:  # the hash of old logs counts the votes, needed or not
+        same = header["pool"] == pool.hide_outcomes().content_hash
+        if not same and pool.votes is None and pool.responses is not None:
+            pool = add_votes(pool)
+            same = header["pool"] == pool.hide_outcomes().content_hash
+    if not same:
         raise InputError(
-            f"the log was begun with the strategy {shown}, which llmsel cannot rebuild; give it "
-            "as 'strategy'."
+            f"'{name}' is the log of another pool ('{header['pool_name']}' with baseline "
+            f"'{header['baseline']}'; queries, responses or votes differ); use that pool or a new "
+            "log."
+        )
+    return pool
+
+
+def strategy_of(written: str | Mapping[str, Any]) -> Strategy:
+    """Make the strategy of a header: its settings, or its repr as old logs have it.
+
+    Raises:
+        InputError: a strategy that llmsel does not know.
+    """
+    try:
+        if not isinstance(written, str):
+            return strategies.from_settings(written)
+        found = re.fullmatch(r"(\w+)\((.*)\)", written)  # LLMSelector(eps_loss=0.2, eps_draw=0.4)
+        if found is None:
+            raise ValueError("no class and parameters")
+        pairs = [pair.partition("=") for pair in found[2].split(", ") if pair]
+        parameters = {name: json.loads(value.replace("'", '"')) for name, _, value in pairs}
+        return strategies.from_settings({"name": found[1], **parameters})
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"the log was begun with the strategy {printable(str(written))}, which llmsel cannot "
+            "rebuild; give it as 'strategy'."
         ) from error
+
+
+def certifies(race: Mapping[str, Any]) -> bool:
+    """Whether a race with these `llmsel.race.Race.settings` is to give a certificate."""
+    try:
+        return elimination.from_settings(race["rule"]).certifies
+    except InputError:
+        return True  # a rule of one's own: nothing is taken for granted
+
+
+def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings as JSON reads them: lists for tuples."""
+    return dict(json.loads(json.dumps(settings, default=repr)))

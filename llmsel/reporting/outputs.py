@@ -46,7 +46,9 @@ def save(
         for what, figure in figures.items()
     ]
     folder = paths.RESULTS / stem
-    return drawn + [write_table(table, folder / file, parameters) for file, table in tables.items()]
+    return drawn + [
+        write_table(table, folder / file, parameters=parameters) for file, table in tables.items()
+    ]
 
 
 def save_figure(figure: Figure, path: Path) -> Path:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -24,13 +25,14 @@ from matplotlib.figure import Figure
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
 from llmsel._base.intervals import wilson
-from llmsel.judging.collect import bias, verdict_of
+from llmsel.judging.collect import verdict_of
+from llmsel.judging.provenance import bias, remarks_of, warnings_of
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import MISSING, Pool
 from llmsel.race import RaceVerdict
 from llmsel.reporting import figures
+from llmsel.reporting.course import course
 from llmsel.reporting.outputs import inline_svg
-from llmsel.reporting.remarks import course, failures, warnings_about
 from llmsel.session import Answer
 from llmsel.studies.diagnose import diagnose, judge_is_candidate, near_duplicates
 
@@ -91,9 +93,9 @@ def report(contents: Contents) -> str:
         generator=GENERATOR,
         css=markupsafe.Markup(_css()),
         title=f"Which model for {pool.name}?" if pool.name else "Which model?",
-        warnings=warnings_about(contents),
+        warnings=warnings_of(contents),
         statement=said.statement,
-        remarks=(),
+        remarks=said.remarks if isinstance(said, RaceVerdict) else remarks_of(contents),
         about=f"{pool!r}; {GENERATOR}.",
         last_column=last,
         evidence=_evidence(contents, rows, said),
@@ -151,7 +153,8 @@ def _evidence(
     contents: Contents, rows: np.ndarray, said: RaceVerdict | Answer
 ) -> list[dict[str, Any]]:
     """One line per model, best first: outcomes, win rate, failures; its end in the race."""
-    pool, failed, last = contents.session.pool, failures(contents.given), _ends(said)
+    pool, last = contents.session.pool, _ends(said)
+    failed = Counter(entry.model for entry in contents.given if entry.outcome == MISSING)
     named = said.winners if isinstance(said, RaceVerdict) else said.leaders
     lines = []
     for j, model in enumerate(pool.models):
@@ -166,7 +169,7 @@ def _evidence(
             "draws": draws,
             "losses": losses,
             "judged": 0 if model == pool.baseline else judged,
-            "failed": failed.get(model, 0),
+            "failed": failed[model],
             "rate": f"{rate:.1%}" if judged else "not judged",
             "last": last[model],
         }

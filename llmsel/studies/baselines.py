@@ -22,7 +22,7 @@ from llmsel.weak_judges import add_votes
 EXACT = ("smol", "mt-bench")  # benchmarks on which all pairs are judged
 
 
-def rebased(pool: Pool, baseline: str, votes: bool = True) -> Pool:
+def rebased(pool: Pool, baseline: str, *, votes: bool = True) -> Pool:
     """Return the pool with another baseline, its outcomes re-derived from the old ones.
 
     Args:
@@ -42,7 +42,7 @@ def rebased(pool: Pool, baseline: str, votes: bool = True) -> Pool:
     return add_votes(new) if votes and pool.responses is not None else new
 
 
-def with_baseline(name: str, baseline: str, votes: bool = True) -> tuple[Pool, bool]:
+def with_baseline(name: str, baseline: str, *, votes: bool = True) -> tuple[Pool, bool]:
     """Load a benchmark with another baseline.
 
     Returns:
@@ -51,7 +51,7 @@ def with_baseline(name: str, baseline: str, votes: bool = True) -> tuple[Pool, b
     if name in EXACT:
         return load(name, baseline=baseline, votes=votes), True
     pool = _own_baseline(name, votes, fingerprint(name))
-    return (pool if baseline == pool.baseline else rebased(pool, baseline, votes)), False
+    return (pool if baseline == pool.baseline else rebased(pool, baseline, votes=votes)), False
 
 
 @functools.lru_cache(maxsize=2)

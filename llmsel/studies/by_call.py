@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import os
+import functools
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from llmsel._base.errors import InputError
-from llmsel._base.files import VERSION
 from llmsel._base.intervals import wilson
-from llmsel.pool import MISSING, Pool, draw_orders
+from llmsel.pool import MISSING, Pool
 from llmsel.studies.efficiency import first_stable
 from llmsel.studies.methods.desk import Desk, Method
+from llmsel.studies.protocol import Block, Protocol, checkpoint_of, names_of, play
 from llmsel.studies.scores import SLACK, shown_name
 
 SHARES = tuple(np.arange(1, 101) / 100)  # budgets as shares of judging everyone
@@ -105,7 +104,7 @@ class Contest:
             rows.append((name, level, delta, calls, calls / self.everyone))
         return pd.DataFrame(rows, columns=["method", "level", "delta", "calls", "share"])
 
-    def paired(self, name: str, other: str, delta: float = 0.0) -> pd.DataFrame:
+    def paired(self, name: str, other: str, *, delta: float = 0.0) -> pd.DataFrame:
         """Compare two methods at equal calls on the same pools.
 
         Returns:
@@ -199,11 +198,13 @@ class Contest:
 def compete(
     pool: Pool,
     methods: Sequence[Method],
+    *,
     realizations: int = 1000,
     pool_size: int | None = None,
     seed: int = 0,
     shares: Sequence[float] = SHARES,
     jobs: int | None = None,
+    checkpoint: str | Path | None = None,
 ) -> Contest:
     """Run methods on the same random pools and note answers against calls.
 
@@ -215,77 +216,64 @@ def compete(
         seed: any realization can be re-run alone from it.
         shares: budgets at which answers are noted, in (0, 1], as shares of judging everyone.
         jobs: parallel processes; None takes ``LLMSEL_JOBS`` from the environment, or all cores.
+        checkpoint: a folder; finished realizations are kept there, an interrupted contest
+            continues, and a finished one clears up after itself.
 
     Raises:
         InputError: two methods of one name, a size or share out of range, or a method that cannot
             be used on this pool.
     """
-    outcomes = pool.need("outcomes")
-    names = [m.name for m in methods]
-    if not names or len(set(names)) < len(names):
-        raise InputError(f"methods {names}: give at least one, and each its own 'name'.")
-    pool_size = min(400, pool.n_queries) if pool_size is None else pool_size
-    if not 1 <= pool_size <= pool.n_queries:
-        raise InputError(
-            f"pool_size={pool_size} is outside 1..{pool.n_queries}, the queries of '{pool.name}'."
-        )
-    if realizations < 1:
-        raise InputError(f"realizations={realizations}; at least 1 is needed.")
-    at = list(shares)
-    if not at or at != sorted(set(at)) or not 0 < at[0] <= at[-1] <= 1:
-        raise InputError(f"shares={tuple(shares)} must increase within (0, 1].")
+    protocol = Protocol.draw(pool, realizations=realizations, pool_size=pool_size, seed=seed)
+    names_of(methods, "method")
+    everyone = protocol.pool_size * len(pool.candidates)
+    grid = _grid(shares, everyone)
     for method in methods:
-        method.check(pool, pool_size)
-    everyone = pool_size * len(pool.candidates)
-    grid = np.floor(np.asarray(shares) * everyone + 1e-9).astype(np.int64)
-    orders = draw_orders(pool.n_queries, pool_size, realizations=realizations, seed=seed)
-    ordered = {m.name: _ordered(m, orders) for m in methods}
+        method.check(pool, protocol.pool_size)
+    ordered = {m.name: _ordered(m, protocol.orders) for m in methods}
+    outcomes = pool.need("outcomes")
+    parameters = protocol.parameters(
+        methods={m.name: repr(m) for m in methods},
+        missing_cells=int((outcomes == MISSING).sum()),
+    )
     # a second tree for the methods' own random numbers, so that pools do not depend on them
     seeds = np.random.SeedSequence([seed, 1]).spawn(realizations)
-    jobs = int(os.environ.get("LLMSEL_JOBS", -1)) if jobs is None else jobs
-    tasks = [(m, start) for m in methods for start in range(0, realizations, m.block)]
-    work = joblib.Parallel(
-        n_jobs=min(joblib.effective_n_jobs(jobs), len(tasks)), return_as="generator"
-    )(
-        joblib.delayed(_play)(
-            method,
-            outcomes,
-            ordered[method.name][start : start + method.block],
-            pool.baseline_index,
-            grid,
-            everyone,
-            seeds[start : start + method.block],
+    blocks = [
+        Block(
+            method.name,
+            start,
+            functools.partial(
+                _play,
+                method,
+                outcomes,
+                orders=ordered[method.name][start : start + method.block],
+                baseline=pool.baseline_index,
+                grid=grid,
+                everyone=everyone,
+                seeds=seeds[start : start + method.block],
+            ),
         )
-        for method, start in tasks
-    )
-    parts: dict[str, list[Mapping[str, np.ndarray]]] = {name: [] for name in names}
-    for (method, _), part in zip(tqdm(tasks, desc=pool.name, disable=None), work, strict=True):
-        parts[method.name].append(part)
-    merged = {
-        name: {key: np.concatenate([p[key] for p in some]) for key in some[0]}
-        for name, some in parts.items()
-    }
-    parameters = {
-        "benchmark": pool.name,
-        "simulated": pool.simulated,
-        "methods": {m.name: repr(m) for m in methods},
-        "realizations": realizations,
-        "pool_size": pool_size,
-        "seed": seed,
-        "missing_cells": int((outcomes == MISSING).sum()),
-        "input_sha256": pool.content_hash,
-        "llmsel": VERSION,
-        "numpy": np.__version__,
-    }
+        for method in methods
+        for start in range(0, realizations, method.block)
+    ]
+    folder = checkpoint_of(checkpoint, {**parameters, "shares": list(shares)}, contestants=methods)
+    parts = play(blocks, pool.name, jobs=jobs, checkpoint=folder)
     return Contest(
         pool,
-        orders,
+        protocol.orders,
         grid,
-        {name: part.pop("leaders") for name, part in merged.items()},
-        {m.name: merged[m.name] for m in methods if m.anytime},
+        {name: part.pop("leaders") for name, part in parts.items()},
+        {m.name: parts[m.name] for m in methods if m.anytime},
         {m.name: getattr(m, "delta", 0.0) for m in methods},
         parameters,
     )
+
+
+def _grid(shares: Sequence[float], everyone: int) -> np.ndarray:
+    """Turn shares of judging everyone into numbers of calls."""
+    at = list(shares)
+    if not at or at != sorted(set(at)) or not 0 < at[0] <= at[-1] <= 1:
+        raise InputError(f"shares={tuple(shares)} must increase within (0, 1].")
+    return np.floor(np.asarray(at) * everyone + 1e-9).astype(np.int64)
 
 
 def complete(pool: Pool) -> Pool:
@@ -322,10 +310,10 @@ def _ordered(method: Method, orders: np.ndarray) -> np.ndarray:
     return own
 
 
-@threadpool_limits.wrap(limits=1, user_api="blas")  # the products are small
 def _play(
     method: Method,
     outcomes: np.ndarray,
+    *,
     orders: np.ndarray,
     baseline: int,
     grid: np.ndarray,
@@ -333,18 +321,19 @@ def _play(
     seeds: Sequence[np.random.SeedSequence],
 ) -> dict[str, np.ndarray]:
     """Run a method on a block of realizations."""
-    if method.anytime:
-        desk = Desk(outcomes, orders, baseline, grid, seeds)
-        copy.copy(method).play(desk, everyone)
-        desk.close()
-        keys = ("leaders", "calls", "queries", "winners", "certified", "stop")
-        return {key: getattr(desk, key) for key in keys}
-    leaders = []
-    for budget in grid:
-        desk = Desk(outcomes, orders, baseline, grid[:0], seeds)
-        copy.copy(method).play(desk, int(budget))
-        leaders.append(desk.winners)
-    return {"leaders": np.stack(leaders, axis=1)}
+    with threadpool_limits(limits=1, user_api="blas"):  # the products are small
+        if method.anytime:
+            desk = Desk(outcomes, orders, baseline=baseline, grid=grid, seeds=seeds)
+            copy.copy(method).play(desk, everyone)
+            desk.close()
+            keys = ("leaders", "calls", "queries", "winners", "certified", "stop")
+            return {key: getattr(desk, key) for key in keys}
+        leaders = []
+        for budget in grid:
+            desk = Desk(outcomes, orders, baseline=baseline, grid=grid[:0], seeds=seeds)
+            copy.copy(method).play(desk, int(budget))
+            leaders.append(desk.winners)
+        return {"leaders": np.stack(leaders, axis=1)}
 
 
 def _near(pool: Pool, orders: np.ndarray, delta: float) -> np.ndarray:

@@ -51,6 +51,7 @@ class Check:
 def diagnose(
     result: Result | Session,
     strategy: str | None = None,
+    *,
     judge: str | None = None,
     belief: Belief | None = None,
 ) -> pd.DataFrame:
@@ -84,7 +85,7 @@ def diagnose(
     checks = [
         *([] if alone else [flat_curve(result, strategy)]),
         baseline_dominance(result.pool),
-        posterior_collapse(result, strategy, belief),
+        posterior_collapse(result, strategy, belief=belief),
         *([] if alone else [high_variance(result, strategy)]),
         near_duplicates(result.pool),
         judge_is_candidate(result.pool, judge),
@@ -126,7 +127,7 @@ def baseline_dominance(pool: Pool) -> Check:
     )
 
 
-def posterior_collapse(result: Result, strategy: str, belief: Belief) -> Check:
+def posterior_collapse(result: Result, strategy: str, *, belief: Belief) -> Check:
     """Belief certain early, in a model that then does not lead.
 
     The number is the share of the annotations after the early phase (the first fifth of the
@@ -163,7 +164,7 @@ def high_variance(result: Result, strategy: str) -> Check:
     same = (named.sum(axis=0) ** 2).sum() - (named**2).sum()
     pairs = len(named) * (len(named) - 1)
     number = float(1 - same / pairs) if pairs else 0.0
-    outcomes = np.delete(result.pool.need("outcomes"), result.pool.baseline_index, axis=1)
+    outcomes = result.pool.need("outcomes")[:, result.pool.candidate_columns]
     telling = (outcomes != outcomes[:, :1]).any(axis=1).mean()
     return _check(
         CHECKS[3],

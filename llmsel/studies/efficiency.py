@@ -28,6 +28,7 @@ def first_stable(curve: np.ndarray, level: float) -> np.ndarray:
 def annotation_efficiency(
     scores: Scores,
     targets: Mapping[str, tuple[float, ...]] | None = None,
+    *,
     methods: tuple[str, ...] = ("LLM Selector", "Select-LLM"),
     bootstraps: int = 300,
     seed: int = 0,

@@ -36,13 +36,13 @@ def subsets(n_queries: int, budget: int) -> np.ndarray:
     return np.array(list(itertools.combinations(range(n_queries), budget)))
 
 
-def entropy_after(pool: Pool, chosen: np.ndarray, belief: Belief) -> np.ndarray:
+def entropy_after(pool: Pool, chosen: np.ndarray, *, belief: Belief) -> np.ndarray:
     """Entropy in nats after annotating each subset: int ``(C, b)`` to float64 ``(C,)``."""
     logs = np.log(belief.likelihood(pool.need("outcomes")))
     return entropy(logs[chosen].sum(axis=1))
 
 
-def planned_entropy(pool: Pool, chosen: np.ndarray, belief: Belief) -> np.ndarray:
+def planned_entropy(pool: Pool, chosen: np.ndarray, *, belief: Belief) -> np.ndarray:
     """Entropy after each subset as the weak judges foresee it, averaged over the judges."""
     votes = pool.need("votes")
     total = np.zeros(len(chosen))
@@ -52,12 +52,12 @@ def planned_entropy(pool: Pool, chosen: np.ndarray, belief: Belief) -> np.ndarra
     return total / votes.shape[2]
 
 
-def plan_greedily(pool: Pool, budget: int, belief: Belief) -> np.ndarray:
+def plan_greedily(pool: Pool, budget: int, *, belief: Belief) -> np.ndarray:
     """Choose queries one at a time for the smallest planned entropy; int64 ``(budget,)``."""
     chosen: list[int] = []
     for _ in range(budget):
         rest = [i for i in range(pool.n_queries) if i not in chosen]
-        values = planned_entropy(pool, np.array([[*chosen, i] for i in rest]), belief)
+        values = planned_entropy(pool, np.array([[*chosen, i] for i in rest]), belief=belief)
         chosen.append(rest[int(np.argmax(values <= values.min() * (1 + TIE)))])
     return np.array(chosen)
 
@@ -71,7 +71,7 @@ def credit(pool: Pool, chosen: np.ndarray) -> np.ndarray:
 
 
 def against_all(
-    pool: Pool, budget: int, belief: Belief | None = None, seeds: int = 5
+    pool: Pool, budget: int, *, belief: Belief | None = None, seeds: int = 5
 ) -> dict[str, float]:
     """Hold the greedy rule against every subset of the same size.
 
@@ -94,16 +94,18 @@ def against_all(
     belief = Belief() if belief is None else belief
     every = subsets(pool.n_queries, budget)
     start = math.log(pool.n_models)
-    planned = start - planned_entropy(pool, every, belief)
-    plan = plan_greedily(pool, budget, belief)[None]
-    informed = start - entropy_after(pool, every, belief)
+    planned = start - planned_entropy(pool, every, belief=belief)
+    plan = plan_greedily(pool, budget, belief=belief)[None]
+    informed = start - entropy_after(pool, every, belief=belief)
     rule = LLMSelector(belief.eps_loss, belief.eps_draw)
-    own = run(pool, [rule], seeds, pool.n_queries, budget, jobs=1).chosen[rule.name]
-    greedy = start - entropy_after(pool, own, belief)
+    own = run(
+        pool, [rule], realizations=seeds, pool_size=pool.n_queries, budget=budget, jobs=1
+    ).chosen[rule.name]
+    greedy = start - entropy_after(pool, own, belief=belief)
     right = credit(pool, every)
     top = informed >= informed.max() - SLACK
     return {
-        "plan": _ratio(float(start - planned_entropy(pool, plan, belief)[0]), planned.max()),
+        "plan": _ratio(float(start - planned_entropy(pool, plan, belief=belief)[0]), planned.max()),
         "information": _ratio(float(greedy.mean()), informed.max()),
         "beaten": float((informed[None] < greedy[:, None] - SLACK).mean()),
         "greedy": float(credit(pool, own).mean()),

@@ -11,7 +11,7 @@ import pandas as pd
 from llmsel._base.errors import InputError
 from llmsel.pool import Pool
 from llmsel.studies.paired import compare
-from llmsel.studies.votes import null_rank, run_votes, shuffled_null
+from llmsel.studies.votes import kappa, null_rank, resampled_agreement, run_votes, shuffled_null
 
 CODE, MATHS, REASONING, TEXT = "code", "mathematics", "reasoning", "text"
 # first match wins; names of published categories and clusters, not of single queries
@@ -47,7 +47,7 @@ def kind_of(category: str) -> str:
 
 
 def by_group(
-    pool: Pool, groups: tuple[str, ...], permutations: int = 0, least: int = 10, **protocol: Any
+    pool: Pool, groups: tuple[str, ...], *, permutations: int = 0, least: int = 10, **protocol: Any
 ) -> pd.DataFrame:
     """Measure weak judges and LLM Selector within each group of queries, and on all.
 
@@ -77,15 +77,15 @@ def by_group(
         beaten, shuffles = 0, 0
         if permutations:
             beaten, shuffles = null_rank(shuffled_null(part, permutations, **own))
-        outcomes = np.delete(part.need("outcomes"), part.baseline_index, axis=1)
-        kappa, low, high = _kappa(part)
+        outcomes = part.need("outcomes")[:, part.candidate_columns]
+        middle, low, high = _kappa(part)
         rows.append(
             {
                 "benchmark": pool.name,
                 "group": group,
                 "queries": len(keep),
                 "draws": (outcomes == 0).sum() / np.isin(outcomes, (-1, 0, 1)).sum(),
-                "kappa": kappa,
+                "kappa": middle,
                 "kappa_low": low,
                 "kappa_high": high,
                 "difference": gain["difference"],
@@ -98,23 +98,9 @@ def by_group(
     return pd.DataFrame(rows)
 
 
-def _kappa(pool: Pool, bootstraps: int = 200) -> tuple[float, float, float]:
+def _kappa(pool: Pool) -> tuple[float, float, float]:
     """Mean over the judges of Cohen's kappa, with its 95 % interval over the queries."""
-    keep = [j for j in range(pool.n_models) if j != pool.baseline_index]
-    outcomes, votes = pool.need("outcomes")[:, keep], pool.need("votes")[:, keep]
-    judged = np.isin(outcomes, (-1, 0, 1))
-    codes = np.where(judged, outcomes + 1, 0)
-    n, judges = len(codes), votes.shape[2]
-    tables = np.zeros((n, judges, 9))
-    pair = 3 * codes[..., None] + votes + 1
-    for cell in range(9):
-        tables[:, :, cell] = ((pair == cell) & judged[..., None]).sum(axis=1)
-    draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), bootstraps)
-    weights = np.concatenate([np.ones((1, n)), draws])
-    joint = np.einsum("bn,njc->bjc", weights, tables).reshape(len(weights), judges, 3, 3)
-    joint /= np.maximum(joint.sum(axis=(2, 3), keepdims=True), 1)
-    raw = np.trace(joint, axis1=2, axis2=3)
-    chance = (joint.sum(axis=2) * joint.sum(axis=3)).sum(axis=-1)
-    kappa = np.where(chance < 1, (raw - chance) / np.where(chance < 1, 1 - chance, 1), 0).mean(1)
-    low, high = np.percentile(kappa[1:], [2.5, 97.5])
-    return float(kappa[0]), float(low), float(high)
+    agreements = resampled_agreement(pool, pool.need("votes"), bootstraps=200)
+    mean = np.nan_to_num(kappa(*agreements)).mean(axis=1)
+    low, high = np.percentile(mean[1:], [2.5, 97.5])
+    return float(mean[0]), float(low), float(high)

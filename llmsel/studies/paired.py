@@ -13,7 +13,7 @@ from llmsel._base.intervals import mean_interval as mean_interval
 from llmsel.studies.scores import IDENTIFICATION, Scores
 
 
-def area(scores: Scores, metric: str = IDENTIFICATION, upto: int | None = None) -> pd.DataFrame:
+def area(scores: Scores, metric: str = IDENTIFICATION, *, upto: int | None = None) -> pd.DataFrame:
     """Mean of a metric over the budgets, per realization.
 
     Args:
@@ -31,7 +31,11 @@ def area(scores: Scores, metric: str = IDENTIFICATION, upto: int | None = None) 
 
 
 def compare(
-    scores: Scores, against: str = "Random", metric: str = IDENTIFICATION, upto: int | None = None
+    scores: Scores,
+    against: str = "Random",
+    *,
+    metric: str = IDENTIFICATION,
+    upto: int | None = None,
 ) -> pd.DataFrame:
     """Compare every strategy with one of them, realization by realization (same pools).
 
@@ -45,7 +49,7 @@ def compare(
     """
     if against not in scores:
         raise unknown("strategy", against, scores)
-    areas = area(scores, metric, upto)
+    areas = area(scores, metric, upto=upto)
     rows = []
     for name in areas.columns.drop(against):
         low, mean, high = mean_interval((areas[name] - areas[against]).to_numpy())

@@ -34,7 +34,7 @@ def noisy(pool: Pool) -> Pool:
 
 
 def tune(
-    pool: Pool, variants: Sequence[Strategy], level: float = 0.9, **protocol: Any
+    pool: Pool, variants: Sequence[Strategy], *, level: float = 0.9, **protocol: Any
 ) -> pd.DataFrame:
     """Run variants of a strategy against the weak judges and rank them.
 
@@ -88,7 +88,7 @@ def tune_tau(
     return SelectLLM(float(table["tau"][0]), similarity), table
 
 
-def steering(result: Result, budget: int, belief: Belief | None = None) -> pd.DataFrame:
+def steering(result: Result, budget: int, *, belief: Belief | None = None) -> pd.DataFrame:
     """Where a strategy steers: what the annotated queries make the models look like.
 
     A rule that looks for queries on which its favourite does well confirms the favourite. With
@@ -144,6 +144,7 @@ class CandidatesOnly(LLMSelector):
 def sensitivity(
     pool: Pool,
     step: float = 0.05,
+    *,
     share: float = 0.2,
     votes_as_oracle: bool = False,
     **protocol: Any,

@@ -102,10 +102,8 @@ def measure(family: str) -> str:
 @functools.cache  # once per process: what is loaded does not change when a file does
 def _engine() -> str:
     """Hash of the package's code and of what it computes with."""
-    smol = PACKAGE.parent / "data" / "smol"
-    data = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(smol.glob("*.*"))]
     versions = [platform.python_version(), *map(version, NUMERICS)]
-    return digest([code_hash(sorted(PACKAGE.rglob("*.py"))), data, versions])
+    return digest([code_hash(sorted(PACKAGE.rglob("*.py"))), versions])
 
 
 def code_hash(paths: Iterable[Path]) -> str:

@@ -14,19 +14,31 @@ import hashlib
 import json
 import os
 import re
+import time
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+import filelock
 import joblib
 import nbformat
 import papermill
+from nbclient.exceptions import DeadKernelError
 from tqdm import tqdm
 
 from llmsel import benchmarks
 from llmsel._base.errors import InputError, unknown
-from llmsel._base.files import NOTEBOOKS, RENDERED, ROOT, read_text
+from llmsel._base.files import (
+    NOTEBOOKS,
+    RENDERED,
+    ROOT,
+    cache_dir,
+    read_text,
+    slug,
+    write_atomically,
+)
 from llmsel.studies import provenance
 from llmsel.studies.pictures import compact
 
@@ -73,7 +85,7 @@ def batch(path: Path = BATCH) -> dict[str, Run]:
     """Read the list of runs.
 
     Raises:
-        InputError: a field that does not exist, or a name used twice.
+        InputError: a field that does not exist, a name used twice, or an output of two runs.
     """
     runs: dict[str, Run] = {}
     fields = [f.name for f in dataclasses.fields(Run)]
@@ -87,6 +99,12 @@ def batch(path: Path = BATCH) -> dict[str, Run]:
         run = Run(**values)
         if run.name in runs:
             raise InputError(f"{path.name} lists the run '{run.name}' twice; rename one.")
+        for other in runs.values():
+            if shared := set(run.outputs) & set(other.outputs):
+                raise InputError(
+                    f"{path.name}: the runs '{other.name}' and '{run.name}' both make "
+                    f"'{min(shared)}'; give each its own file."
+                )
         runs[run.name] = run
     return runs
 
@@ -113,6 +131,7 @@ def check(run: Run) -> None:
     """
     if not run.source.exists():
         raise unknown("notebook", run.notebook, sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
+    _read(run.source)
     known = papermill.inspect_notebook(str(run.source))
     for name in run.parameters:
         if name not in known:
@@ -121,7 +140,7 @@ def check(run: Run) -> None:
 
 def key(run: Run) -> str:
     """Hash of all that the run's numbers depend on (see `llmsel.studies.provenance`)."""
-    notebook = nbformat.read(run.source, as_version=4)
+    notebook = _read(run.source)
     cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
     behaviour = provenance.behaviour()
     return provenance.digest(
@@ -173,24 +192,53 @@ def execute(run: Run, progress: bool = True) -> Path:
     """Run one notebook through papermill; return the rendered notebook.
 
     Raises:
-        InputError: unknown notebook or parameter.
-        papermill.PapermillExecutionError: a cell failed; the rendered notebook shows where.
+        InputError: unknown notebook or parameter; another process makes this run; an output that
+            it lists was not made.
+        papermill.PapermillExecutionError: a cell failed; ``<name>.part.ipynb`` beside the rendered
+            notebook shows where.
     """
     check(run)
-    RENDERED.mkdir(exist_ok=True)
-    made_of = key(run)  # now: the notebook may be edited while it runs
-    part = run.rendered.with_suffix(".part.ipynb")
-    papermill.execute_notebook(
-        str(run.source),
-        str(part),
-        parameters=dict(run.parameters),
-        kernel_name="python3",
-        cwd=str(NOTEBOOKS),
-        progress_bar={"desc": run.name} if progress else False,
-    )
-    notebook = nbformat.read(part, as_version=4)
-    for cell in notebook.cells:  # times differ in every run and say nothing
-        cell.metadata.pop("execution", None)
+    began = time.monotonic()
+    with _sole(run):
+        RENDERED.mkdir(exist_ok=True)
+        made_of = key(run)  # now: the notebook may be edited while it runs
+        part = run.rendered.with_suffix(".part.ipynb")
+        papermill.execute_notebook(
+            str(run.source),
+            str(part),
+            parameters=dict(run.parameters),
+            kernel_name="python3",
+            cwd=str(NOTEBOOKS),
+            progress_bar={"desc": run.name} if progress else False,
+        )
+        missing = [path for path in run.outputs if not (ROOT / path).exists()]
+        if missing:
+            raise InputError(
+                f"run '{run.name}' made no '{missing[0]}'; correct its outputs in {BATCH.name}."
+            )
+        notebook = _presentable(_read(part))
+        note = {"key": made_of, "parameters": dict(run.parameters)}
+        note["outputs"] = _hashes(ROOT / path for path in run.outputs)
+        note["content"] = _content(json.loads(nbformat.writes(notebook))["cells"])
+        notebook.metadata["llmsel"] = note
+        with write_atomically(run.rendered) as file:
+            file.write(f"{nbformat.writes(notebook)}\n".encode())
+        part.unlink()
+    _note_seconds(run, time.monotonic() - began)
+    return run.rendered
+
+
+def _read(path: Path) -> Any:
+    try:
+        return nbformat.read(path, as_version=4)
+    except ValueError as error:
+        raise InputError(f"'{path}' is no notebook; it may be torn.") from error
+
+
+def _presentable(notebook: Any) -> Any:
+    """Leave out what differs in every run and on every machine; let links lead out of the folder."""
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)  # times
         cell.metadata.pop("papermill", None)
         if cell.cell_type == "markdown":
             cell.source = one_folder_down(cell.source)
@@ -200,19 +248,7 @@ def execute(run: Run, progress: bool = True) -> Path:
                 output.text = re.sub(r"/\S*ipykernel_\d+\S*\.py:\d+", "notebook", text)
     compact(notebook)
     notebook.metadata.pop("papermill", None)
-    missing = [path for path in run.outputs if not (ROOT / path).exists()]
-    if missing:
-        raise InputError(f"run '{run.name}' made no '{missing[0]}'; correct its outputs.")
-    nbformat.write(notebook, part)
-    notebook.metadata["llmsel"] = {
-        "key": made_of,
-        "parameters": dict(run.parameters),
-        "outputs": _hashes(ROOT / path for path in run.outputs),
-        "content": _content(json.loads(part.read_text(encoding="utf-8"))["cells"]),
-    }
-    nbformat.write(notebook, part)
-    part.replace(run.rendered)
-    return run.rendered
+    return notebook
 
 
 def one_folder_down(text: str) -> str:
@@ -220,9 +256,57 @@ def one_folder_down(text: str) -> str:
     return re.sub(r"\]\((?![a-z][a-z+.-]*:|[#/])", "](../", text)
 
 
+@contextlib.contextmanager
+def _sole(run: Run) -> Iterator[None]:
+    """Keep any other process from making the same run.
+
+    Raises:
+        InputError: another process makes it, or the cache cannot be written.
+    """
+    lock = filelock.FileLock(_kept(run, ".lock"), timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise InputError(
+            f"another process is making the run '{run.name}'; wait until it has ended."
+        ) from error
+    except OSError as error:
+        raise InputError(
+            f"the cache '{cache_dir()}' cannot be written ({error.strerror}); name another folder "
+            "in LLMSEL_CACHE."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _kept(run: Run, suffix: str) -> Path:
+    """Place of a note on a run of this checkout in the user's cache."""
+    checkout = hashlib.sha256(str(RENDERED).encode()).hexdigest()[:16]
+    folder = cache_dir() / "reproduce" / checkout
+    with contextlib.suppress(OSError):  # whoever opens the file says so
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{slug(run.name)}{suffix}"
+
+
+def _note_seconds(run: Run, seconds: float) -> None:
+    with contextlib.suppress(OSError):
+        _kept(run, ".seconds").write_text(f"{seconds:.1f}", encoding="utf-8")
+
+
+def seconds(run: Run) -> float:
+    """Time that a run took here the last time; infinite if that is not known."""
+    try:
+        return float(_kept(run, ".seconds").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return float("inf")
+
+
 def execute_all(
     runs: Sequence[Run],
     workers: int = 1,
+    *,
     force: bool = False,
     backend: str | None = None,
     address: str | None = None,
@@ -232,7 +316,8 @@ def execute_all(
     Args:
         runs: what to run.
         workers: notebooks at a time, each in a process of its own. With one, a notebook spreads its
-            realizations over all cores; with more, each notebook keeps to one core.
+            realizations over all cores; with more, each notebook keeps to one core, and those that
+            take longest begin first.
         force: run what is up to date too.
         backend: a joblib backend: ``loky`` (this machine), ``dask`` or ``ray``; None takes the
             active one.
@@ -240,7 +325,8 @@ def execute_all(
 
     Returns:
         What was done, run by run: the error's last line, or an empty string where all went well. A
-        run that fails (because its data cannot be had, say) does not keep the others from running.
+        run that fails (because its data cannot be had, or its kernel was killed, say) does not keep
+        the others from running.
 
     Raises:
         InputError: an unknown notebook, parameter or backend, before anything is run.
@@ -254,26 +340,42 @@ def execute_all(
             todo = [run for run in todo if force or not up_to_date(run)]
             if workers == 1:
                 done |= {run.name: _attempt(run) for run in todo}
-                continue
-            work = joblib.Parallel(n_jobs=workers, return_as="generator")(
-                joblib.delayed(_alone)(run) for run in todo
-            )
-            bar = tqdm(todo, desc="notebooks", disable=not todo)
-            done |= {run.name: error for run, error in zip(bar, work, strict=True)}
+            else:
+                done |= _spread(todo, workers)
     return done
 
 
+def _spread(todo: Sequence[Run], workers: int) -> dict[str, str]:
+    """Run notebooks in processes of their own, the longest first, each handed out alone."""
+    done: dict[str, str] = {}
+    work = joblib.Parallel(n_jobs=workers, batch_size=1, return_as="generator_unordered")(
+        joblib.delayed(_alone)(run) for run in sorted(todo, key=seconds, reverse=True)
+    )
+    try:
+        for name, error in tqdm(work, desc="notebooks", total=len(todo), disable=not todo):
+            done[name] = error
+    except BrokenProcessPool:
+        lost = "its worker process was killed; run it again, what is finished is kept"
+        done |= {run.name: lost for run in todo if run.name not in done and not up_to_date(run)}
+    return {run.name: done.get(run.name, "") for run in todo}
+
+
 def _attempt(run: Run, progress: bool = True) -> str:
+    """Run one notebook; say in one line what went wrong."""
     try:
         execute(run, progress)
     except papermill.PapermillExecutionError as error:
         return f"{error.ename}: {error.evalue}".strip().splitlines()[0]
+    except DeadKernelError:
+        return "its kernel died (killed, or out of memory); run it again, on fewer processes"
+    except Exception as error:  # whatever it is, it must not keep the other runs from running
+        return f"{type(error).__name__}: {error}".splitlines()[0]
     return ""
 
 
-def _alone(run: Run) -> str:
+def _alone(run: Run) -> tuple[str, str]:
     os.environ.update(LLMSEL_JOBS="1", OPENBLAS_NUM_THREADS="1")
-    return _attempt(run, progress=False)
+    return run.name, _attempt(run, progress=False)
 
 
 def cluster(backend: str | None, address: str | None) -> Any:

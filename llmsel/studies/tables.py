@@ -15,7 +15,7 @@ from llmsel._base.errors import InputError
 from llmsel._base.files import RESULTS, slug
 
 
-def write_table(table: pd.DataFrame, path: str | Path, parameters: Mapping[str, Any]) -> Path:
+def write_table(table: pd.DataFrame, path: str | Path, *, parameters: Mapping[str, Any]) -> Path:
     """Write a table as CSV whose first line holds, as a comment, all that made it.
 
     A name that ends in ``.gz`` is compressed, without a time stamp, so that the same table gives

@@ -19,7 +19,6 @@ import numpy as np
 
 from llmsel._base import intervals
 from llmsel.belief import Belief
-from llmsel.benchmarks import load
 from llmsel.benchmarks.simulated import adversarial_pools, simulate
 from llmsel.elimination import Certified, Heuristic, Rule, Standing
 from llmsel.pool import MISSING, Pool, draw_orders
@@ -42,15 +41,23 @@ PROTOCOL: dict[str, Any] = {"realizations": 9, "pool_size": 30, "seed": 1, "jobs
 NAMED = {"benchmark": "trial", "simulated": True}
 
 
-def real() -> Pool:
-    """Every third query of smol: real answers, real grades."""
-    whole = load("smol", votes=False)
-    return add_votes(whole.subset(queries=whole.queries[::3]), cache=False)
+def worded() -> Pool:
+    """A simulated pool with responses: invented words, some of them odd, some responses empty."""
+    rng = np.random.default_rng(2)
+    words = np.array(
+        ["the", "The", "sum", "is", "42", "-", "don't", "naïve", "模型", "🙂", ".\n", "x=y"]
+    )
+    plain = simulate(40, 11, z=1, seed=6)
+    lengths = rng.integers(0, 12, plain.need("outcomes").shape)
+    responses = [[" ".join(rng.choice(words, length)) for length in row] for row in lengths]
+    categories = tuple(("coding", "algebra", "logic puzzles", "letters")[i % 4] for i in range(40))
+    pool = plain.replace(responses=responses, votes=None, categories=categories)
+    return add_votes(pool, cache=False)
 
 
 def made(gaps: bool = False) -> Pool:
     """A simulated pool, on request with one cell in ten missing."""
-    pool = simulate(50, 7, 3, seed=5, agreement=0.7)
+    pool = simulate(50, 7, z=3, seed=5, agreement=0.7)
     if not gaps:
         return pool
     outcomes = pool.need("outcomes").copy()
@@ -59,9 +66,20 @@ def made(gaps: bool = False) -> Pool:
     return pool.replace(outcomes=outcomes)
 
 
+def alike() -> Pool:
+    """A simulated pool whose candidates win and lose on the same queries, nearly."""
+    rng = np.random.default_rng(4)
+    pool = made()
+    outcomes = np.repeat(rng.choice([-1, 0, 1], (pool.n_queries, 1)), pool.n_models, axis=1)
+    slips = rng.random(outcomes.shape) < np.linspace(0.02, 0.2, pool.n_models)
+    outcomes = np.where(slips, -1, outcomes)
+    outcomes[:, pool.baseline_index] = 0
+    return pool.replace(outcomes=outcomes)
+
+
 def votes() -> Iterator[Any]:
     """Pools, the votes of every kind of weak judge, similarities, and how votes are measured."""
-    pool = real()
+    pool = worded()
     for one in (made(), *adversarial_pools().values()):
         yield one.outcomes, one.votes
     for variant in VARIANTS:
@@ -69,7 +87,7 @@ def votes() -> Iterator[Any]:
     for kind in KINDS:
         yield similarity(pool, kind, cache=False)
     yield judges.length_votes(pool), judges.consensus_votes(pool), judges.perfect_votes(pool)
-    yield judges.noisy_votes(pool, 0.3, 2), judges.random_votes(pool, 2)
+    yield judges.noisy_votes(pool, 0.3, judges=2), judges.random_votes(pool, 2)
     yield judges.shuffled_votes(pool), judges.agreement(pool), judges.calibration(pool)
     yield pool.win_rates(), groups.kinds(pool)
 
@@ -77,15 +95,15 @@ def votes() -> Iterator[Any]:
 def queries() -> Iterator[Any]:
     """What every strategy picks, query by query, and what the studies built on it find."""
     pool = made()
-    for one in (real(), pool, made(gaps=True)):
+    for one in (worded(), pool, made(gaps=True)):
         yield run(one, possible(one), **PROTOCOL).chosen
     variants = [LLMSelector(0.05, 0.15), parameters.CandidatesOnly()]
     yield run(pool, variants, **PROTOCOL).chosen
-    yield run(real(), [SelectLLM(0.3, "rouge_l")], **PROTOCOL).chosen
+    yield run(worded(), [SelectLLM(0.3, "rouge_l")], **PROTOCOL).chosen
     yield Belief().likelihood(pool.need("votes"))
     yield parameters.tune_eps(pool, 0.25, **PROTOCOL)[1]
     yield parameters.sensitivity(pool, 0.25, **PROTOCOL)
-    yield judges.noise_sweep(pool, [0.3], 1, **PROTOCOL)
+    yield judges.noise_sweep(pool, [0.3], repeats=1, **PROTOCOL)
     yield judges.shuffled_null(pool, 1, **PROTOCOL)
     yield greedy.against_all(pool.subset(queries=pool.queries[:8]), 3)
     yield baselines.rebased(pool, pool.models[0]).outcomes
@@ -93,12 +111,12 @@ def queries() -> Iterator[Any]:
 
 def calls() -> Iterator[Any]:
     """What every way to spend calls pays and names, and the capitals behind the races."""
-    for pool in (real(), made(), made(gaps=True)):
+    for pool in (alike(), made(), made(gaps=True)):
         contest = compete(pool, _methods(), shares=(0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0), **PROTOCOL)
         yield contest.leaders, contest.ends
     for rule in (Certified(), Certified(0.2, 0.4), Heuristic()):
         yield from _evidence(rule)
-    yield stratified(real(), draw_orders(40, 30, realizations=9, seed=1))
+    yield stratified(worded(), draw_orders(40, 30, realizations=9, seed=1))
 
 
 def tables() -> Iterator[Any]:

@@ -29,13 +29,13 @@ def perfect_votes(pool: Pool) -> np.ndarray:
     return np.where(outcomes == MISSING, 0, outcomes).astype(np.int8)[..., None]
 
 
-def random_votes(pool: Pool, judges: int = 1, seed: int = 0) -> np.ndarray:
+def random_votes(pool: Pool, judges: int = 1, *, seed: int = 0) -> np.ndarray:
     """Votes drawn per cell with the oracle's rates of losses, draws and wins: no information.
 
     Returns:
         int8, shape ``(n, M, judges)``; the baseline's are draws.
     """
-    outcomes = np.delete(pool.need("outcomes"), pool.baseline_index, axis=1)
+    outcomes = pool.need("outcomes")[:, pool.candidate_columns]
     judged = outcomes[outcomes != MISSING]
     shape = (pool.n_queries, pool.n_models, judges)
     votes = np.random.default_rng(seed).choice(judged, shape)
@@ -43,7 +43,7 @@ def random_votes(pool: Pool, judges: int = 1, seed: int = 0) -> np.ndarray:
     return votes
 
 
-def noisy_votes(pool: Pool, flip: float, judges: int = 1, seed: int = 0) -> np.ndarray:
+def noisy_votes(pool: Pool, flip: float, *, judges: int = 1, seed: int = 0) -> np.ndarray:
     """Votes that are the oracle's outcome, but with chance ``flip`` one of the two others.
 
     Args:
@@ -109,48 +109,76 @@ def agreement(pool: Pool, votes: np.ndarray | None = None) -> pd.DataFrame:
 
     Returns:
         One row per judge: ``judge`` (1..z), ``agreement`` (share of judged cells), ``low``,
-            ``high`` (95 %, resampling queries: the cells of one query are not independent),
-            ``chance`` (agreement of independent votes and outcomes with the same rates), ``kappa``
-            (Cohen: the share of what is
-        left above chance), ``decided`` (agreement where neither is a draw), and ``win_rates``
-        (correlation over the candidates of weak and true win rates; NaN if one side is constant).
+        ``high`` (95 %, resampling queries: the cells of one query are not independent),
+        ``chance`` (agreement of independent votes and outcomes with the same rates), `kappa`,
+        ``decided`` (agreement where neither is a draw), and ``win_rates`` (correlation over the
+        candidates of weak and true win rates; NaN if one side is constant).
     """
     votes = pool.need("votes") if votes is None else votes
-    keep = [j for j in range(pool.n_models) if j != pool.baseline_index]
-    outcomes = pool.need("outcomes")[:, keep]
+    outcomes = pool.need("outcomes")[:, pool.candidate_columns]
     judged = outcomes != MISSING
-    picks = np.random.default_rng(0).multinomial(
-        len(outcomes), np.full(len(outcomes), 1 / len(outcomes)), 500
-    )
+    raw, chance = resampled_agreement(pool, votes, bootstraps=500)
+    low, high = np.percentile(raw[1:], [2.5, 97.5], axis=0)
     rows = []
     for k in range(votes.shape[2]):
-        vote = votes[:, keep, k]
-        right = (vote == outcomes) & judged
-        raw = right.sum() / judged.sum()
-        total = np.maximum(picks @ judged.sum(axis=1), 1)
-        low, high = np.percentile((picks @ right.sum(axis=1)) / total, [2.5, 97.5])
-        chance = sum(
-            (vote[judged] == code).mean() * (outcomes[judged] == code).mean() for code in (-1, 0, 1)
-        )
+        vote = votes[:, pool.candidate_columns, k]
         decided = judged & (vote != 0) & (outcomes != 0)
         weak, true = _means(vote, judged), _means(outcomes, judged)
         rows.append(
             {
                 "judge": k + 1,
-                "agreement": raw,
-                "low": low,
-                "high": high,
-                "chance": chance,
-                "kappa": (raw - chance) / (1 - chance) if chance < 1 else np.nan,
-                "decided": right[decided].mean() if decided.any() else np.nan,
+                "agreement": raw[0, k],
+                "low": low[k],
+                "high": high[k],
+                "chance": chance[0, k],
+                "kappa": kappa(raw, chance)[0, k],
+                "decided": (vote == outcomes)[decided].mean() if decided.any() else np.nan,
                 "win_rates": _correlation(weak, true),
             }
         )
     return pd.DataFrame(rows)
 
 
+def resampled_agreement(
+    pool: Pool, votes: np.ndarray, *, bootstraps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Agreement of each judge with the oracle, and what chance gives, with queries resampled.
+
+    Args:
+        pool: with outcomes.
+        votes: int8, shape ``(n, M, z)``.
+        bootstraps: number of resamples B.
+
+    Returns:
+        Two float64 arrays of shape ``(1 + B, z)``, the queries as they are in the first row: the
+        share of judged cells that a judge guesses right, and the share that independent votes and
+        outcomes with the same rates would.
+    """
+    keep = pool.candidate_columns
+    outcomes, votes = pool.need("outcomes")[:, keep], votes[:, keep]
+    judged = outcomes != MISSING
+    pair = 3 * np.where(judged, outcomes + 1, 0)[..., None] + votes + 1
+    n, judges = len(outcomes), votes.shape[2]
+    tables = np.zeros((n, judges, 9))
+    for cell in range(9):
+        tables[:, :, cell] = ((pair == cell) & judged[..., None]).sum(axis=1)
+    draws = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), bootstraps)
+    weights = np.concatenate([np.ones((1, n)), draws])
+    joint = np.einsum("bn,njc->bjc", weights, tables).reshape(len(weights), judges, 3, 3)
+    joint /= np.maximum(joint.sum(axis=(2, 3), keepdims=True), 1)
+    right = np.trace(joint, axis1=2, axis2=3)
+    return right, (joint.sum(axis=2) * joint.sum(axis=3)).sum(axis=-1)
+
+
+def kappa(agreement: np.ndarray, chance: np.ndarray) -> np.ndarray:
+    """Cohen's kappa: the share of what is left above chance; NaN where chance leaves nothing."""
+    left = np.where(chance < 1, 1 - chance, np.nan)
+    return np.asarray((agreement - chance) / left)
+
+
 def _means(cells: np.ndarray, judged: np.ndarray) -> np.ndarray:
-    return np.where(judged, cells, 0).sum(axis=0) / np.maximum(judged.sum(axis=0), 1)
+    total = np.where(judged, cells, 0).sum(axis=0)
+    return np.asarray(total / np.maximum(judged.sum(axis=0), 1))
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> float:
@@ -166,8 +194,9 @@ def calibration(pool: Pool, bins: int = 5) -> pd.DataFrame:
         One row per bin that holds cells: ``vote`` (mean over its cells of the mean vote, 0 all say
         loss, 1 all say win), ``outcome`` (mean points of the same cells, draws 1/2), ``cells``.
     """
-    outcomes = np.delete(pool.need("outcomes"), pool.baseline_index, axis=1)
-    share = (np.delete(pool.need("votes"), pool.baseline_index, axis=1).mean(axis=2) + 1) / 2
+    keep = pool.candidate_columns
+    outcomes = pool.need("outcomes")[:, keep]
+    share = (pool.need("votes")[:, keep].mean(axis=2) + 1) / 2
     judged = outcomes != MISSING
     cells = pd.DataFrame({"vote": share[judged], "outcome": (outcomes[judged] + 1.0) / 2})
     groups = cells.groupby(np.minimum((cells["vote"] * bins).astype(int), bins - 1))
@@ -193,7 +222,7 @@ def run_votes(pool: Pool, votes: Mapping[str, np.ndarray], **protocol: Any) -> d
 
 
 def noise_sweep(
-    pool: Pool, flips: Sequence[float], repeats: int = 3, seed: int = 0, **protocol: Any
+    pool: Pool, flips: Sequence[float], *, repeats: int = 3, seed: int = 0, **protocol: Any
 ) -> pd.DataFrame:
     """Run LLM Selector with one noisy judge at a time, from perfect to useless.
 
@@ -203,14 +232,13 @@ def noise_sweep(
 
     Returns:
         One row per rate: ``flip``, ``difference`` (identification minus Random's, mean over
-            budgets, realizations and repeats), ``low``, ``high`` (95 % over realizations), and
-            ``spread`` (standard
-        deviation over the repeats; NaN for one).
+        budgets, realizations and repeats), ``low``, ``high`` (95 % over realizations), and
+        ``spread`` (standard deviation over the repeats; NaN for one).
     """
     rows = []
     for flip in flips:
         draws = range(repeats if flip else 1)
-        votes = {f"#{r}": noisy_votes(pool, flip, 1, seed + r) for r in draws}
+        votes = {f"#{r}": noisy_votes(pool, flip, judges=1, seed=seed + r) for r in draws}
         areas = area(run_votes(pool, votes, seed=seed, **protocol))
         gains = areas.drop(columns="Random").sub(areas["Random"], axis=0)
         low, mean, high = mean_interval(gains.mean(axis=1).to_numpy())
@@ -221,6 +249,7 @@ def noise_sweep(
 def shuffled_null(
     pool: Pool,
     permutations: int = 20,
+    *,
     metric: str = IDENTIFICATION,
     upto: int | None = None,
     seed: int = 0,
@@ -230,13 +259,12 @@ def shuffled_null(
 
     Returns:
         One row per run: ``votes`` (``Random``, ``real``, ``shuffle 1``, ...), ``value`` (mean of
-            the
-        metric over budgets and realizations), and ``difference``, ``low``, ``high``: the real votes
+        the metric over budgets and realizations), and ``difference``, ``low``, ``high``: the real votes
         minus this run, 95 % paired over realizations.
     """
     shuffles = {f"shuffle {k}": shuffled_votes(pool, seed + k) for k in range(1, permutations + 1)}
     scores = run_votes(pool, {"real": pool.need("votes"), **shuffles}, seed=seed, **protocol)
-    areas = area(scores, metric, upto)
+    areas = area(scores, metric, upto=upto)
     rows = []
     for name in areas:
         low, mean, high = mean_interval((areas["real"] - areas[name]).to_numpy())

@@ -40,7 +40,7 @@ def put(monkeypatch, tmp_path):
 
 def test_every_benchmark_is_registered_and_described():
     kinds = ("smol", "alpacaeval", "arena-hard", "mt-bench", "humaneval")
-    assert benchmarks.names()[:5] == kinds and len(benchmarks.names()) == 5 + 2 * 6
+    assert benchmarks.names()[:5] == kinds and len(benchmarks.names()) == 5 + 4 + 2 * 6
     for name in benchmarks.names():
         row = benchmarks.describe(name)
         assert row["name"] == name and row["size"] and row["about"]
@@ -89,14 +89,42 @@ def test_a_pool_of_published_files_is_read_once(put, monkeypatch):
 
 
 def test_a_damaged_pool_in_the_cache_is_made_again(tmp_path):
-    path = assemble.cached("f", {}, lambda: benchmarks.load("twin:mt-bench")) and next(
+    path = assemble.cached("f", {}, build=lambda: benchmarks.load("twin:mt-bench")) and next(
         (tmp_path / "cache/pools").glob("*.npz")
     )
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
-    assert assemble.cached("f", {}, lambda: benchmarks.load("twin:mt-bench")).n_queries == 80
+    assert assemble.cached("f", {}, build=lambda: benchmarks.load("twin:mt-bench")).n_queries == 80
     assert len(list((tmp_path / "cache/pools").iterdir())) == 1
     assert Pool.load(path).n_queries == 80
+
+
+def cached_twin():
+    return assemble.cached("f", {}, build=lambda: benchmarks.load("twin:mt-bench"))
+
+
+def test_a_cache_damaged_anyhow_is_made_again(tmp_path):
+    expected = cached_twin().content_hash
+    (path,) = (tmp_path / "cache/pools").glob("*.npz")
+    whole, rng = path.read_bytes(), np.random.default_rng(0)
+    for number in range(150):
+        torn = bytearray(whole)
+        if number < 3:
+            torn = torn[: (0, 1, 100)[number]]  # a zero-byte file among them
+        else:
+            at = rng.integers(0, len(torn), 1 + number % 7)
+            torn = bytearray(
+                b if i not in set(at) else rng.integers(256) for i, b in enumerate(torn)
+            )
+        path.write_bytes(bytes(torn))
+        assert cached_twin().content_hash == expected
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning(tmp_path, monkeypatch):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("LLMSEL_CACHE", str(tmp_path / "file"))
+    with pytest.warns(UserWarning, match="nothing is kept in the cache .* LLMSEL_CACHE"):
+        assert cached_twin().n_queries == 80
 
 
 # -- what the importers share -------------------------------------------------------------
@@ -128,7 +156,7 @@ def test_a_join_mismatch_is_loud(pairs, message):
     with pytest.raises(
         InputError, match=f"of 'm' does not hold the 2 queries of 'here'.*{message}"
     ):
-        assemble.join("b", "here", ["q1", "q2"], {"m": pairs})
+        assemble.join("b", "here", queries=["q1", "q2"], answers={"m": pairs})
 
 
 # -- smol ---------------------------------------------------------------------------------
@@ -349,7 +377,7 @@ def test_official_files_become_a_pool(put, name, weak_of_baseline):
 def test_official_scores_count_by_their_sign_and_are_noted():
     judge, weak = matrices()
     weak["m1"] = [[0.25, -0.5, *[0] * 8]] * 3
-    pool = published.assemble("official:bingo", judge, weak)
+    pool = published.assemble("official:bingo", judge, weak=weak)
     assert pool.votes[0, 0].tolist() == [1, -1] + [0] * 8
     assert pool.notes["weak values that are not -1, 0 or 1"] == 6
 
@@ -371,7 +399,7 @@ def test_official_scores_count_by_their_sign_and_are_noted():
 def test_official_files_of_another_format_are_refused(judge, weak, message):
     contents = matrices()
     with pytest.raises(InputError, match=message):
-        published.assemble("official:bingo", contents[0] | judge, contents[1] | weak)
+        published.assemble("official:bingo", contents[0] | judge, weak=contents[1] | weak)
 
 
 @pytest.mark.parametrize(("text", "message"), [("{", "is not JSON"), ("[]", "one entry per model")])

@@ -5,6 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import stamina
 from fixtures.published import pin
 
 from llmsel._base.errors import InputError
@@ -55,12 +56,12 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch, tmp_path):
     monkeypatch.setenv("LLMSEL_CACHE", str(tmp_path))
-    monkeypatch.setattr(module, "WAITS", (0.0, 0.0))
     pin(monkeypatch, {FILE: BODY})
     server = Server()
     monkeypatch.setenv("LLMSEL_MIRROR", server.address)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield server
+    with stamina.set_testing(True, attempts=99, cap=True):  # no waits
+        yield server
     server.stop.set()
     server.shutdown()
     server.server_close()

@@ -43,13 +43,13 @@ def test_other_sizes():
         "model-3",
         "baseline",
     )
-    assert simulated.simulate(1, 1, 1).votes.shape == (1, 2, 1)
+    assert simulated.simulate(1, 1, z=1).votes.shape == (1, 2, 1)
 
 
 def test_votes_in_a_file_are_the_same_and_memory_mapped(tmp_path, monkeypatch):
     monkeypatch.setattr(simulated, "BLOCK", 1000)  # several blocks
-    there = simulated.simulate(100, 8, 4, seed=3, path=tmp_path / "votes.npy")
-    here = simulated.simulate(100, 8, 4, seed=3)
+    there = simulated.simulate(100, 8, z=4, seed=3, path=tmp_path / "votes.npy")
+    here = simulated.simulate(100, 8, z=4, seed=3)
     assert there.content_hash == here.content_hash
     assert isinstance(there.votes.base, np.memmap) and not there.votes.flags.writeable
     assert (tmp_path / "votes.npy").stat().st_size < 100 * 9 * 4 + 200

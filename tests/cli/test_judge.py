@@ -3,12 +3,11 @@
 import json
 
 import pytest
-from helpers.commands import ANSWERS, ok, run
+from helpers.commands import ANSWERS, mistake, ok, run
 from helpers.loopback import serve
 from helpers.servers import longer
 
-from llmsel._base.errors import InputError
-from llmsel.cli.options import read_pool
+from llmsel.cli.options import Source
 from llmsel.judging.replay import read_log
 
 POOL = ("--pool", ANSWERS, "--baseline", "alpha")
@@ -32,8 +31,8 @@ def test_an_llm_races_to_a_certificate_and_a_report(tmp_path):
         judge = ("judge", log, *POOL, "--model", "m", "--base-url", server.url)
         refused = run(*judge, input="n\n")
         assert refused.exit_code == 1 and not log.exists() and not server.bodies
-        assert "judging every answer takes 8 calls" in refused.output
-        first = ok(*judge, "--calls", "1", "--yes")
+        assert "judging every answer takes 8 requests" in refused.output
+        first = ok(*judge, "--calls", "1", "--yes", code=1)
         assert len(server.bodies) == 2 and "the best is one of the 3 models left" in first
         ends = ok(*judge, "--yes", "--price-in", "1", "--price-out", "2")
         assert "'gamma' is the best of this pool (with probability at least 95%" in ends
@@ -41,7 +40,7 @@ def test_an_llm_races_to_a_certificate_and_a_report(tmp_path):
         asked = len(server.bodies)
         again = json.loads(ok(*judge, "--yes", "--json"))
         assert again["certified"] and again["winners"] == ["gamma"] and len(server.bodies) == asked
-        assert again["bias"]["agreement"] == 1 and again["spent"]["calls"] == 0
+        assert again["bias"]["agreement"] == 1 and again["spent"]["requests"] == 0
     assert "'gamma' is the best" in ok("session", "status", log, *POOL)
     assert json.loads(ok("session", "status", log, *POOL, "--json"))["certified"]
     page = tmp_path / "report.html"
@@ -52,9 +51,11 @@ def test_an_llm_races_to_a_certificate_and_a_report(tmp_path):
 def test_a_judge_that_follows_the_order_is_named_as_such(tmp_path):
     with serve(lambda body, number: "A") as server:
         judge = ("judge", tmp_path / "log.jsonl", *POOL, "--model", "m", "--base-url", server.url)
-        told = ok(*judge, "--yes", "--structured", "-p", "max_tokens=9", "-p", "note=x")
+        more = ("--structured", "-p", "max_tokens=9", "-p", "note=x")
+        told = ok(*judge, "--yes", *more, code=1)
         sent = server.bodies[0]
-    assert "the judge mostly follows the order" in told and "cannot be told apart" in told
+    assert "agrees with itself in 0% of 4 pairs" in told and "cannot be told apart" in told
+    assert told.index("mostly follows the order") < told.index("cannot be told apart")
     assert sent["response_format"]["type"] == "json_schema"
     assert sent["max_tokens"] == 9 and sent["note"] == "x"
 
@@ -62,14 +63,12 @@ def test_a_judge_that_follows_the_order_is_named_as_such(tmp_path):
 def test_a_program_judges_and_the_race_keeps_its_settings(tmp_path, grade):
     log = tmp_path / "log.jsonl"
     judge = ("judge", log, *POOL, "--program", f"{grade}:longer")
-    part = ok(*judge, "--delta", "0.2", "--seed", "3", "--calls", "1", "--workers", "1")
+    part = ok(*judge, "--delta", "0.2", "--seed", "3", "--calls", "1", "--workers", "1", code=1)
     assert "1 calls on 1 of 2 queries" in part
-    held = read_log(log, read_pool(str(ANSWERS), "alpha"))
+    held = read_log(log, Source(str(ANSWERS), "alpha").read())
     assert held.race["delta"] == 0.2 and held.race["seed"] == 3 and held.race["batch"] == 4
-    with pytest.raises(InputError, match=r"a race with delta 0\.2, not 0\.1"):
-        run(*judge, "--delta", "0.1", catch_exceptions=False)
-    with pytest.raises(InputError, match="holds a race; leave --queries out"):
-        run(*judge, "--queries", "1", catch_exceptions=False)
+    assert "a race with delta 0.2, not 0.1" in mistake(*judge, "--delta", "0.1")
+    assert "holds a race; leave --queries out" in mistake(*judge, "--queries", "1")
     assert "with probability at least 95%" in ok(*judge)  # the settings are the log's
     rough = ("judge", tmp_path / "rough.jsonl", *POOL, "--program", f"{grade}:longer")
     assert "by a heuristic rule, without a certificate" in ok(*rough, "--heuristic")
@@ -85,11 +84,13 @@ def test_a_program_that_prints_exits_and_hangs_fails_by_name(tmp_path):
         "    time.sleep(60)\n"
     )
     judge = ("judge", tmp_path / "log.jsonl", *POOL, "--program", f"{program}:score")
-    told = json.loads(ok(*judge, "--time-limit", "0.5", "--json"))  # the prints are not in it
+    told = json.loads(
+        ok(*judge, "--time-limit", "0.5", "--json", code=1)
+    )  # the prints are not in it
     assert len(told["failed"]) == told["outcomes"] > 0
     for each in told["failed"]:
         assert set(each) == {"query", "model", "why"} and each["why"].endswith("printed: grading")
-    again = ok(*judge)
+    again = ok(*judge, code=1)
     assert f"no judgement of '{told['failed'][0]['model']}' on '" in again
     assert "took longer than 0.5 s" in again or "called sys.exit('no reference')" in again
 
@@ -97,7 +98,7 @@ def test_a_program_that_prints_exits_and_hangs_fails_by_name(tmp_path):
 def test_what_cannot_be_is_told_before_anything_is_asked(tmp_path, grade):
     log = tmp_path / "log.jsonl"
     log.write_bytes(b"")  # a stop before the header was written
-    ok("judge", log, *POOL, "--program", f"{grade}:longer", "--calls", "1")
+    ok("judge", log, *POOL, "--program", f"{grade}:longer", "--calls", "1", code=1)
     llm = ("judge", log, *POOL, "--model", "m", "--base-url", "http://localhost:1/v1")
     for other in (
         ("--delta", "0.3"),
@@ -106,16 +107,14 @@ def test_what_cannot_be_is_told_before_anything_is_asked(tmp_path, grade):
         ("--alpha", "0.2"),
         ("--heuristic",),
     ):
-        result = run(*llm, *other, input="y\n")
-        assert isinstance(result.exception, InputError) and "holds a race" in str(result.exception)
-        assert "judging every answer" not in result.output
+        assert "holds a race" in mistake(*llm, *other, input="y\n")
 
 
 def test_whole_queries_in_the_order_of_llm_selector(tmp_path, grade):
     log = tmp_path / "log.jsonl"
     judge = ("judge", log, *POOL, "--program", f"{grade}:longer", "--queries", "1")
     assert "No certificate" in ok(*judge)
-    held = read_log(log, read_pool(str(ANSWERS), "alpha"))
+    held = read_log(log, Source(str(ANSWERS), "alpha").read())
     assert held.race is None and len(held.session.history) == 1
     assert "LLM Selector" in repr(held.session.strategy.name)
     assert "exact" in ok(*judge)
@@ -131,12 +130,48 @@ def test_whole_queries_in_the_order_of_llm_selector(tmp_path, grade):
         (("--program", "GRADE:score"), "has no function 'score'"),
         (("--program", "GRADE:longer", "--heuristic", "--alpha", "0.1"), "promises no error rate"),
         (("--program", "GRADE:longer", "--delta", "2"), "must be a win-rate margin"),
-        (("--model", "m", "--orders", "three"), "--orders is one of both"),
+        (("--model", "m", "--orders", "three"), "unknown order in --orders 'three'"),
+        (("--program", "GRADE:longer", "--limit", "0"), "give seconds above 0"),
         (("--model", "m", "--price-in", "1"), "give both --price-in and --price-out"),
         (("--model", "m", "-p", "odd"), "not of the form name=value"),
     ],
 )
 def test_errors_are_one_sentence(tmp_path, grade, arguments, message):
     arguments = [a.replace("GRADE", str(grade)) for a in arguments]
-    result = run("judge", tmp_path / "log.jsonl", *POOL, *arguments, "--yes")
-    assert isinstance(result.exception, InputError) and message in str(result.exception)
+    assert message in mistake("judge", tmp_path / "log.jsonl", *POOL, *arguments, "--yes")
+
+
+BAD = """import os, sys, time
+
+def bad(query, response):
+    print("a word that no script expects")
+    if response == "4":
+        ACT
+    return len(response)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("act", "why"),
+    [
+        ("sys.exit(3)", "called sys.exit(3)"),
+        ("raise KeyError('k')", "KeyError"),
+        ("time.sleep(60)", "took longer than 0.5 s"),
+        ("os._exit(4)", "exit code 4"),
+        ("return 'four'", "return a number"),
+    ],
+)
+def test_whatever_a_program_does_is_a_failed_judgement_that_is_named(tmp_path, act, why):
+    (tmp_path / "grade.py").write_text(BAD.replace("ACT", act))
+    log = tmp_path / "log.jsonl"
+    judge = ("judge", log, *POOL, "--program", f"{tmp_path / 'grade.py'}:bad", "--limit", "0.5")
+    found = json.loads(ok(*judge, "--json", code=1))  # its prints are not in the JSON
+    assert found["failed"] and "judgements failed" in found["warnings"][0]
+    held = read_log(log, Source(str(ANSWERS), "alpha").read())
+    reasons = {
+        entry.query: entry.detail["failed"]
+        for entry in held.given
+        if entry.outcome not in (-1, 0, 1)
+    }
+    assert list(reasons) == ["q2"] and why in reasons["q2"]

@@ -72,7 +72,7 @@ def test_a_missing_mirror_file_is_one_line(run, monkeypatch, tmp_path):
 
 
 def test_reproduce_prints_the_table_and_the_paths(run, monkeypatch):
-    monkeypatch.setattr(reproduce, "execute_all", lambda runs, *rest: {})
+    monkeypatch.setattr(reproduce, "execute_all", lambda runs, *rest, **more: {})
     code, out, _ = run("reproduce", "smol")
     assert code == 0 and "best model, 95% of runs" in out and "LLM Selector" in out
     assert "up to date notebooks/rendered/smol.ipynb" in out
@@ -80,14 +80,18 @@ def test_reproduce_prints_the_table_and_the_paths(run, monkeypatch):
 
 
 def test_a_failed_run_is_named_and_the_exit_code_says_so(run, monkeypatch):
-    monkeypatch.setattr(reproduce, "execute_all", lambda runs, *rest: {"smol": "InputError: why"})
+    monkeypatch.setattr(
+        reproduce, "execute_all", lambda runs, *rest, **more: {"smol": "InputError: why"}
+    )
     code, out, err = run("reproduce", "smol")
     assert code == 1 and "failed     smol: InputError: why" in err and "made" not in out
 
 
 def test_parameters_are_python_values_or_words(run, monkeypatch):
     seen = []
-    monkeypatch.setattr(reproduce, "execute_all", lambda runs, *rest: seen.extend(runs) or {})
+    monkeypatch.setattr(
+        reproduce, "execute_all", lambda runs, *rest, **more: seen.extend(runs) or {}
+    )
     code, _, _ = run(
         "reproduce", "smol", "-p", "seed=7", "-p", "benchmark=smol", "-p", "budget=None"
     )

@@ -56,7 +56,7 @@ def test_same_picks_alone_in_lockstep_and_in_other_processes(strategy):
     alone = strategies.make(strategy)
     alone.prepare(pool.hide_outcomes())
     for r in (0, 57, 119):
-        one = by_query.select(alone, pool.outcomes, many.orders[r : r + 1], 40)
+        one = by_query.select(alone, pool.outcomes, orders=many.orders[r : r + 1], budget=40)
         np.testing.assert_array_equal(one[0], many.chosen[strategy][r])
 
 
@@ -139,6 +139,6 @@ def test_golden_picks():
     for name, expected in case["picks"].items():
         strategy = strategies.make(name)
         strategy.prepare(pool.hide_outcomes())
-        picks = by_query.select(strategy, pool.outcomes, order, len(case["order"]))[0]
+        picks = by_query.select(strategy, pool.outcomes, orders=order, budget=len(case["order"]))[0]
         assert [pool.queries[i] for i in picks] == expected, name
     assert set(case["picks"]) == set(NAMES)

@@ -55,7 +55,9 @@ def test_the_fast_race_is_the_literal_one(delta):
     for pool in pools:
         orders = draw_orders(pool.n_queries, pool.n_queries, realizations=4, seed=3)
         method = Racing(Certified(alpha=0.2, share=0.3), delta=delta)
-        ends = compete(pool, [method], 4, pool.n_queries, 3, jobs=1).ends[method.name]
+        ends = compete(
+            pool, [method], realizations=4, pool_size=pool.n_queries, seed=3, jobs=1
+        ).ends[method.name]
         for r, order in enumerate(orders):
             slow = certified(
                 pool.outcomes[order].tolist(), pool.baseline_index, 0.2, 0.3, delta=delta
@@ -69,7 +71,11 @@ def test_the_fast_race_is_the_literal_one(delta):
 def test_the_best_is_lost_at_most_as_often_as_promised():
     for name, pool in adversarial_pools(120, 8).items():
         method = Racing(Certified(alpha=0.1))
-        table = compete(pool, [method], 300, 120, 1, jobs=1).summary().iloc[0]
+        table = (
+            compete(pool, [method], realizations=300, pool_size=120, seed=1, jobs=1)
+            .summary()
+            .iloc[0]
+        )
         assert table["certified"] == 300
         assert table["wrong"] <= 30 + 2 * np.sqrt(27), name
         assert table["share"] <= 1
@@ -78,14 +84,20 @@ def test_the_best_is_lost_at_most_as_often_as_promised():
 def test_certified_within_delta_keeps_its_promise():
     for name, pool in adversarial_pools(120, 8).items():
         method = Racing(Certified(alpha=0.1), delta=0.03)
-        table = compete(pool, [method], 100, 120, 2, jobs=1).summary().iloc[0]
+        table = (
+            compete(pool, [method], realizations=100, pool_size=120, seed=2, jobs=1)
+            .summary()
+            .iloc[0]
+        )
         assert table["wrong"] <= 10 + 2 * np.sqrt(9), name
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_never_more_calls_than_judging_everyone_and_exact_when_exhausted(rule):
     for _, pool in hostile():
-        result = compete(pool, [Racing(rule)], 20, pool.n_queries, 5, jobs=1)
+        result = compete(
+            pool, [Racing(rule)], realizations=20, pool_size=pool.n_queries, seed=5, jobs=1
+        )
         runs = result.runs()
         assert (runs["calls"] <= result.everyone).all()
         ended = runs["stop"].isin(["tied", "pool exhausted"])
@@ -104,7 +116,10 @@ def test_the_names_of_the_candidates_change_nothing(rule, delta):
         turn = np.random.default_rng(9).permutation(pool.n_models)
         other = pool.subset(models=[pool.models[j] for j in turn])
         one, two = (
-            compete(p, [Racing(rule, delta)], 10, p.n_queries, 4, jobs=1) for p in (pool, other)
+            compete(
+                p, [Racing(rule, delta)], realizations=10, pool_size=p.n_queries, seed=4, jobs=1
+            )
+            for p in (pool, other)
         )
         name = next(iter(one.ends))
         for key in ("calls", "queries", "stop", "certified"):
@@ -117,11 +132,11 @@ def test_the_names_of_the_candidates_change_nothing(rule, delta):
 def test_same_seed_same_race_alone_or_together_in_any_number_of_processes(rule, monkeypatch):
     pool = simulated(n=80, m=7, seed=11)
     methods = [Racing(rule, 0.01)]
-    many = compete(pool, methods, 30, 60, 6, jobs=1)
-    two = compete(pool, methods, 30, 60, 6, jobs=2)
-    few = compete(pool, methods, 3, 60, 6, jobs=1)
+    many = compete(pool, methods, realizations=30, pool_size=60, seed=6, jobs=1)
+    two = compete(pool, methods, realizations=30, pool_size=60, seed=6, jobs=2)
+    few = compete(pool, methods, realizations=3, pool_size=60, seed=6, jobs=1)
     monkeypatch.setattr(Racing, "block", 7)
-    blocks = compete(pool, methods, 30, 60, 6, jobs=1)
+    blocks = compete(pool, methods, realizations=30, pool_size=60, seed=6, jobs=1)
     for other in (two, blocks, few):
         count = len(other.orders)
         assert many.runs()[:count].equals(other.runs())
@@ -132,7 +147,7 @@ def test_same_seed_same_race_alone_or_together_in_any_number_of_processes(rule, 
 def test_a_batch_drops_only_at_its_end_and_costs_more():
     pool = simulated(n=90, m=8, spread=1.5, seed=12)
     one, ten = Racing(name="1"), Racing(batch=10, name="10")
-    runs = compete(pool, [one, ten], 40, 90, jobs=1).runs().groupby("method")
+    runs = compete(pool, [one, ten], realizations=40, pool_size=90, jobs=1).runs().groupby("method")
     calls, queries = runs["calls"].mean(), runs["queries"]
     assert calls["1"] < calls["10"]
     assert (queries.get_group("10") % 10 == 0).all()
@@ -161,7 +176,9 @@ def test_budgets():
         (Budget(money=1.0, price=0.1), 10),
         (Budget(calls=4), 0),
     ):
-        runs = compete(pool, [Racing(Certified(0.001), budget=budget)], 5, 40, jobs=1).runs()
+        runs = compete(
+            pool, [Racing(Certified(0.001), budget=budget)], realizations=5, pool_size=40, jobs=1
+        ).runs()
         assert (runs["calls"] <= calls).all() and (runs["stop"] == "budget").all()
         assert not runs["certified"].any()
     assert (runs["winners"].str.count(r"\|") == 5).all()  # nothing judged: everyone leads
@@ -201,7 +218,11 @@ def play(race, pool):
 @pytest.mark.parametrize("rule", RULES, ids=str)
 def test_ask_and_tell_is_the_race_of_the_experiments(rule, batch):
     pool = simulated(n=70, m=6, spread=1.2, seed=15)
-    end = compete(pool, [Racing(rule, batch=batch)], 1, 70, 2, jobs=1).runs().iloc[0]
+    end = (
+        compete(pool, [Racing(rule, batch=batch)], realizations=1, pool_size=70, seed=2, jobs=1)
+        .runs()
+        .iloc[0]
+    )
     found = play(Race(pool, rule, seed=2, batch=batch), pool)
     assert " | ".join(found.winners) == end["winners"]
     assert (found.calls, found.queries) == (end["calls"], end["queries"])
@@ -316,7 +337,9 @@ def test_other_orders():
     orders = draw_orders(40, 20, realizations=8, seed=0)
     even = stratified(pool, orders)
     assert (np.sort(even, axis=1) == np.sort(orders, axis=1)).all()
-    runs = compete(pool, [Racing(Heuristic(), orders=even)], 8, 20, jobs=1).runs()
+    runs = compete(
+        pool, [Racing(Heuristic(), orders=even)], realizations=8, pool_size=20, jobs=1
+    ).runs()
     assert len(runs) == 8
     for wrong, message in (
         (even[:4], "orders have shape"),
@@ -324,7 +347,7 @@ def test_other_orders():
         (even[:, :10], "orders name 10 of the 20 queries"),
     ):
         with pytest.raises(InputError, match=message):
-            compete(pool, [Racing(Heuristic(), orders=wrong)], 8, 20, jobs=1)
+            compete(pool, [Racing(Heuristic(), orders=wrong)], realizations=8, pool_size=20, jobs=1)
     with pytest.raises(InputError, match="has no categories"):
         stratified(simulated(), orders)
 
@@ -332,15 +355,16 @@ def test_other_orders():
 def test_contest_errors_and_tables():
     pool = simulated(n=30, m=4, seed=20)
     methods = [Racing(name="a"), Racing(Heuristic(), name="b")]
-    for arguments, message in (
-        (([methods[0], methods[0]],), "each its own 'name'"),
-        ((methods, 0), "realizations=0"),
-        ((methods, 5, 31), "pool_size=31 is outside 1..30"),
-        ((methods, 5, 30, 0, (0.5, 0.2)), "must increase within"),
+    for wrong, message in (
+        ({"methods": [methods[0], methods[0]]}, "each its own 'name'"),
+        ({"methods": []}, "there is no method; give at least one"),
+        ({"realizations": 0}, "realizations=0"),
+        ({"pool_size": 31}, "pool_size=31 is outside 1..30"),
+        ({"shares": (0.5, 0.2)}, "must increase within"),
     ):
         with pytest.raises(InputError, match=message):
-            compete(pool, *arguments, jobs=1)
-    result = compete(pool, methods, 25, 30, jobs=1)
+            compete(pool, jobs=1, **{"methods": methods, **wrong})
+    result = compete(pool, methods, realizations=25, pool_size=30, jobs=1)
     curve = result.curve()
     assert set(curve.columns) >= {"benchmark", "method", "calls", "share", "value", "low", "high"}
     assert (curve["benchmark"] == "simulated (simulated)").all()

@@ -180,11 +180,11 @@ def test_a_chosen_order_gets_no_certificate():
 def test_the_log_keeps_the_stopping_rule(tmp_path):
     pool = pools.simulated(n=150, m=4, spread=2.0, seed=3)
     path = tmp_path / "log.jsonl"
-    with AnnotationLog(path, pool, "Random", rule=Certified(0.1), delta=0.1) as log:
+    with AnnotationLog(path, pool, strategy="Random", rule=Certified(0.1), delta=0.1) as log:
         while not log.session.race_verdict().stop:
             query = log.session.ask().query
             log.record(
-                query, {m: a for m, a in pool.row(query).items() if m in pool.candidates}, "a"
+                query, {m: a for m, a in pool.row(query).items() if m in pool.candidates}, by="a"
             )
         said = log.session.best()
     again = replay(path, pool)
@@ -213,7 +213,7 @@ def test_a_seed_is_drawn_unless_it_is_given_and_the_statement_says_which():
 def test_a_log_remembers_whether_its_seed_was_drawn(tmp_path):
     pool = pools.simulated(n=20, seed=2)
     for name, seed in (("drawn", None), ("chosen", 5)):
-        with AnnotationLog(tmp_path / name, pool, "Random", seed=seed) as log:
+        with AnnotationLog(tmp_path / name, pool, strategy="Random", seed=seed) as log:
             assert log.session.seed_drawn == (seed is None)
         again = replay(tmp_path / name, pool)
         assert again.seed_drawn == (seed is None) and again.seed == log.session.seed

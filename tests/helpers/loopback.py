@@ -71,7 +71,10 @@ def serve(answer):
         def log_message(self, *_):
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Many(ThreadingHTTPServer):
+        request_queue_size = 256
+
+    server = Many(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     server.lock, server.gate = threading.Lock(), threading.Event()
     server.bodies, server.now, server.most = [], 0, 0

@@ -3,6 +3,8 @@
 import json
 import re
 
+from llmsel.pool import Pool
+
 
 def echo(body, number=0):
     return f"{body['model']} says {body['messages'][-1]['content']}"
@@ -48,3 +50,11 @@ def longer(body, number=0):
     a, b = shown(body)
     verdict = "tie" if len(a) == len(b) else "AB"[len(b) > len(a)]
     return f'{{"verdict": "{verdict}"}}'
+
+
+def pool_of(*responses, queries=1, text="Which is longer?"):
+    """Candidates c0, c1, ... and the baseline 'base' (last), the same responses to each query."""
+    models = [f"c{j}" for j in range(len(responses) - 1)] + ["base"]
+    ids = [f"q{i}" for i in range(queries)]
+    texts = [f"{text} ({i})" for i in range(queries)]
+    return Pool(ids, models, "base", texts=texts, responses=[list(responses)] * queries)

@@ -1,5 +1,6 @@
 """The annotation view: without a browser here, and in a real one in test_widget_browser."""
 
+import dataclasses
 import html
 
 import pytest
@@ -26,9 +27,9 @@ def opened(tmp_path):
     logs = []
 
     def open_view(pool, name="log.jsonl"):
-        log = AnnotationLog(tmp_path / name, pool, "Random")
+        log = AnnotationLog(tmp_path / name, pool, strategy="Random")
         logs.append(log)
-        return AnnotationView(log, "ann")
+        return AnnotationView(log, "ann", race=False)
 
     open_view.logs = logs
     yield open_view
@@ -146,7 +147,7 @@ def test_a_stop_between_two_lines_of_one_click_asks_no_second_time(opened):
 
 def racing(opened, pool, name, **options):
     log = opened(pool, name).log
-    view = AnnotationView(log, "ann", llmsel.Race(pool, **options))
+    view = AnnotationView(log, "ann", race=llmsel.Race(pool, **options))
     opened.logs.append(view.log)
     return view
 
@@ -177,7 +178,7 @@ def test_a_race_shows_only_models_that_can_still_win(opened):
     answer(view, outcomes)
     shown = page(view)
     again = opened(pool, "race.jsonl")  # the log knows its race
-    assert page(again) == shown and verdict_of(again.log) == held
+    assert page(again) == shown and dataclasses.replace(verdict_of(again.log), remarks=()) == held
     with pytest.raises(InputError, match="a race with delta"):
         racing(opened, pool, "race.jsonl", delta=0.2, seed=3)
 

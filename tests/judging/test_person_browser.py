@@ -36,10 +36,9 @@ FLAGS = [
 ]
 EVIL = "<img src=x onerror=\"document.title='attacked'\"><script>document.title='attacked'</script>"
 CELL = """import os
-from llmsel import AnnotationLog, Pool
-from llmsel.widget import AnnotationView
+from llmsel import AnnotationLog, AnnotationView, Pool
 open("kernel.pid", "w").write(str(os.getpid()))
-AnnotationView(AnnotationLog("log.jsonl", Pool.load("pool.npz"), "Random"), "ann")"""
+AnnotationView(AnnotationLog("log.jsonl", Pool.load("pool.npz")), "ann", race=False)"""
 
 
 class Page:

@@ -123,12 +123,12 @@ def test_a_race_is_reported_with_its_certificate(tmp_path):
         return int(pool.outcomes[int(i), pool.models.index(model)])
 
     judge = ProgramJudge(oracle, compares=True)
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
         log.begin_race(Race(pool, seed=0).settings)
     with pytest.raises(InputError, match="no annotation yet"):
         write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html")
     with AnnotationLog(tmp_path / "log.jsonl", pool) as log:
-        held = judge_race(log, judge, Race(pool, seed=0))
+        held = judge_race(log, judge, race=Race(pool, seed=0))
     assert held.certified and held.winners == (pool.models[int(rates.argmax())],)
     page = write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html").read_text()
     tags = Tags()
@@ -157,24 +157,24 @@ def test_failed_judgements_are_counted_by_model_and_warned_of(tmp_path):
     pool = pools.simulated(n=40, m=3, seed=3)
     pool = pool.replace(responses=[[f"{m}|{i}" for m in pool.models] for i in range(40)])
     mute = pool.candidates[0]
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
         for query in pool.queries[:20]:
             outcomes = {m: MISSING if m == mute else 1 for m in pool.candidates}
-            log.record(query, outcomes, "ann")
+            log.record(query, outcomes, by="bot", detail={"failed": "mute"})
     page = write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html").read_text()
-    assert "20 of 60 judgements (33%) gave no outcome" in page and "find out why" in page
+    assert "20 of 60 judgements failed (" in page
     (line,) = (line for line in page.split("<tr") if f"<td>{mute}</td>" in line and "share" in line)
     assert [int(n) for n in re.findall(r'number">(\d+)<', line)] == [0, 0, 0, 0, 20]
-    assert page.index("find out why") < page.index('class="lead"')  # before the statement
+    assert page.index("judgements failed") < page.index('class="lead"')  # before the statement
 
 
 def test_a_judge_that_follows_the_order_is_warned_of_before_the_statement(tmp_path):
     pool = pools.simulated(n=12, m=3)
-    with AnnotationLog(tmp_path / "log.jsonl", pool, "Random") as log:
+    with AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log:
         for query in pool.queries:
             for model in pool.candidates:
                 said = {"verdicts": ["A", "A"]}
-                log.record(query, {model: 0}, "bot", "both", said)
+                log.record(query, {model: 0}, by="bot", order="both", detail=said)
     page = write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html").read_text()
-    assert "agrees with itself on 0% of 36 pairs" in page
+    assert "agrees with itself in 0% of 36 pairs" in page
     assert page.index("agrees with itself") < page.index('class="lead"')

@@ -24,8 +24,8 @@ from llmsel.studies.scores import GAP, IDENTIFICATION, near_best
         ({"budget": 0}, "budget=0 is outside"),
         ({"pool_size": 25}, "pool_size=25 is outside 1..24, the queries of 'simulated'."),
         ({"realizations": 0}, "at least 1"),
-        ({"wanted": ["Randon"]}, "unknown strategy 'Randon': did you mean 'Random'?"),
-        ({"wanted": ["Random", strategies.Random()]}, "two strategies share a name"),
+        ({"strategies": ["Randon"]}, "unknown strategy 'Randon': did you mean 'Random'?"),
+        ({"strategies": ["Random", strategies.Random()]}, "two strategies share the name"),
     ],
 )
 def test_bad_options_are_refused(options, message):
@@ -67,35 +67,22 @@ def test_an_interrupted_run_keeps_what_is_finished(tmp_path, monkeypatch):
     whole = by_query.run(pool, ["Random", "LLM Selector"], realizations=130, jobs=1)
     real, calls = by_query.select, []
 
-    def stop_at_fifth(*args):
+    def stop_at_fifth(*args, **named):
         calls.append(1)
         if len(calls) == 5:
             raise KeyboardInterrupt
-        return real(*args)
+        return real(*args, **named)
 
-    options = {"wanted": ["Random", "LLM Selector"], "realizations": 130, "jobs": 1}
+    options = {"strategies": ["Random", "LLM Selector"], "realizations": 130, "jobs": 1}
     monkeypatch.setattr(by_query, "select", stop_at_fifth)
     with pytest.raises(KeyboardInterrupt):
         by_query.run(pool, checkpoint=tmp_path, **options)
-    assert len(list(tmp_path.rglob("*.npy"))) == 4
+    assert len(list(tmp_path.rglob("*.npz"))) == 4
     again = by_query.run(pool, checkpoint=tmp_path, **options)
     assert len(calls) == 5 + 2  # six blocks in all: only two were left to do
     for name in whole.chosen:
         np.testing.assert_array_equal(whole.chosen[name], again.chosen[name])
     assert not list(tmp_path.iterdir())
-
-
-def test_a_checkpoint_of_other_parameters_is_not_used(tmp_path):
-    pool = pools.simulated()
-    keys = {
-        by_query._key({"seed": 1}, [strategies.Random()]),
-        by_query._key({"seed": 2}, [strategies.Random()]),
-        by_query._key({"seed": 1}, [strategies.MostDraws()]),
-    }
-    assert len(keys) == 3
-    one = by_query.run(pool, ["Random"], realizations=5, seed=1, jobs=1, checkpoint=tmp_path)
-    two = by_query.run(pool, ["Random"], realizations=5, seed=2, jobs=1, checkpoint=tmp_path)
-    assert not np.array_equal(one.chosen["Random"], two.chosen["Random"])
 
 
 # -- metrics, by hand ---------------------------------------------------------------------
@@ -218,11 +205,11 @@ def test_curves_and_efficiency_tables():
 def test_tables_carry_what_made_them(tmp_path):
     table = pd.DataFrame({"strategy": ["Random"], "value": [1 / 3]})
     for name in ("t.csv", "t.csv.gz"):
-        path = tables.write_table(table, tmp_path / name, {"seed": 1})
+        path = tables.write_table(table, tmp_path / name, parameters={"seed": 1})
         first = path.read_bytes()
         again, parameters = tables.read_table(path)
         assert parameters == {"seed": 1} and again["value"][0] == 0.333333
-        assert tables.write_table(table, path, {"seed": 1}).read_bytes() == first
+        assert tables.write_table(table, path, parameters={"seed": 1}).read_bytes() == first
     with pytest.raises(InputError, match="no result table"):
         tables.read_table(tmp_path / "absent.csv")
     (tmp_path / "bare.csv").write_text("a,b\n1,2\n")

@@ -19,12 +19,14 @@ def outcomes_of(columns):
 
 
 def verdict(pool, check, strategy="LLM Selector", pool_size=None, realizations=60, **options):
-    result = llmsel.run(pool, [strategy], realizations, pool_size, jobs=1)
+    result = llmsel.run(pool, [strategy], realizations=realizations, pool_size=pool_size, jobs=1)
     return diagnose(result, **options).set_index("check").loc[check]
 
 
 def test_the_table_has_one_row_per_check():
-    table = diagnose(llmsel.run(simulated(), ["LLM Selector", "Random"], 5, 12, jobs=1))
+    table = diagnose(
+        llmsel.run(simulated(), ["LLM Selector", "Random"], realizations=5, pool_size=12, jobs=1)
+    )
     assert tuple(table["check"]) == CHECKS
     assert list(table.columns) == ["check", "number", "threshold", "verdict", "advice"]
     assert set(table["verdict"]) <= {OK, WARN}
@@ -61,7 +63,7 @@ def test_posterior_collapse():
     first = [1] * 10 + [-1] * 40
     pool = outcomes_of([first, [-1] * 10 + [1] * 40])
     order = np.arange(50, dtype=np.int32)[None].repeat(3, axis=0)
-    result = llmsel.run(pool, ["Random"], 3, jobs=1)
+    result = llmsel.run(pool, ["Random"], realizations=3, jobs=1)
     asked_first = llmsel.Result(pool, order, {"Random": order}, result.parameters)
     found = diagnose(asked_first, belief=Belief(0.2, 0.2)).set_index("check").loc[CHECKS[2]]
     assert found.verdict == WARN
@@ -124,12 +126,16 @@ def test_unjudged_cells_are_legal():
     pool = simulated(seed=3)
     outcomes = pool.outcomes.copy()
     outcomes[::2, (pool.baseline_index + 1) % 6] = MISSING
-    table = diagnose(llmsel.run(pool.replace(outcomes=outcomes), ["Random"], 5, 12, jobs=1))
+    table = diagnose(
+        llmsel.run(
+            pool.replace(outcomes=outcomes), ["Random"], realizations=5, pool_size=12, jobs=1
+        )
+    )
     assert np.isfinite(table["number"]).all()
 
 
 def test_unknown_strategy():
-    result = llmsel.run(simulated(), ["Random"], 2, 5, jobs=1)
+    result = llmsel.run(simulated(), ["Random"], realizations=2, pool_size=5, jobs=1)
     with pytest.raises(InputError, match="unknown strategy 'Randm': did you mean 'Random'"):
         diagnose(result, "Randm")
 

@@ -28,7 +28,7 @@ def test_entropy_of_subsets_is_literal(pool):
     belief = Belief(0.2, 0.3)
     every = greedy.subsets(6, 2)
     assert [tuple(s) for s in every] == list(itertools.combinations(range(6), 2))
-    for found, (a, b) in zip(greedy.entropy_after(tiny, every, belief), every, strict=True):
+    for found, (a, b) in zip(greedy.entropy_after(tiny, every, belief=belief), every, strict=True):
         weights = belief.prior(1, tiny.n_models)
         for i in (a, b):
             weights = belief.update(weights, tiny.outcomes[[i]])
@@ -36,7 +36,8 @@ def test_entropy_of_subsets_is_literal(pool):
         assert found == pytest.approx(-(p * np.log(p)).sum())
     own = tiny.replace(votes=tiny.outcomes[..., None])
     assert np.allclose(
-        greedy.planned_entropy(own, every, belief), greedy.entropy_after(tiny, every, belief)
+        greedy.planned_entropy(own, every, belief=belief),
+        greedy.entropy_after(tiny, every, belief=belief),
     )
 
 

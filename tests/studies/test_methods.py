@@ -40,8 +40,8 @@ METHODS = [
 class Counting(Desk):
     """Counts every cell that leaves the desk."""
 
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
+    def __init__(self, *arguments, **named):
+        super().__init__(*arguments, **named)
         self.handed = np.zeros((self.realizations, self.pool_size, self.n_models), dtype=int)
 
     def rows(self, who, first, count, models):
@@ -57,7 +57,13 @@ def desk_of(pool, realizations=6, grid=(), outcomes=None):
     orders = draw_orders(pool.n_queries, pool.n_queries, realizations=realizations, seed=0)
     seeds = np.random.SeedSequence(7).spawn(realizations)
     outcomes = pool.outcomes if outcomes is None else outcomes
-    return Counting(outcomes, orders, pool.baseline_index, np.array(grid, dtype=int), seeds)
+    return Counting(
+        outcomes,
+        orders,
+        baseline=pool.baseline_index,
+        grid=np.array(grid, dtype=int),
+        seeds=seeds,
+    )
 
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
@@ -92,17 +98,17 @@ def test_cells_not_paid_for_change_nothing(method):
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 def test_exact_on_an_easy_pool_and_the_same_in_any_block(method, monkeypatch):
     pool = simulated(n=40, m=5, spread=3.0, seed=5)
-    one = compete(pool, [method], 8, 40, 1, (0.3, 1.0), jobs=1)
+    one = compete(pool, [method], realizations=8, pool_size=40, seed=1, shares=(0.3, 1.0), jobs=1)
     assert one.credit(method.name)[:, -1].mean() > 0.9
     monkeypatch.setattr(type(method), "block", 3)
-    two = compete(pool, [method], 8, 40, 1, (0.3, 1.0), jobs=1)
+    two = compete(pool, [method], realizations=8, pool_size=40, seed=1, shares=(0.3, 1.0), jobs=1)
     assert (one.leaders[method.name] == two.leaders[method.name]).all()
 
 
 def test_with_all_cells_everyone_names_the_best():
     pool = simulated(n=30, m=6, seed=9)
     methods = [m for m in METHODS[:5]]
-    result = compete(pool, methods, 20, 25, 2, (1.0,), jobs=1)
+    result = compete(pool, methods, realizations=20, pool_size=25, seed=2, shares=(1.0,), jobs=1)
     for method in methods:
         if method.name != "sequential halving":  # drops half of them after a round
             assert (result.credit(method.name) == 1).all(), method.name
@@ -113,19 +119,26 @@ def test_uniform_in_a_random_order_is_the_strategy_random():
 
     pool = simulated(n=20, m=4, seed=1)
     steps = np.arange(1, 13) / 12
-    asked = run(pool, ["Random"], 50, 12, seed=3, jobs=1)
-    ours = compete(pool, [Uniform()], 50, 12, 3, steps, jobs=1).credit("uniform")
+    asked = run(pool, ["Random"], realizations=50, pool_size=12, seed=3, jobs=1)
+    ours = compete(
+        pool, [Uniform()], realizations=50, pool_size=12, seed=3, shares=steps, jobs=1
+    ).credit("uniform")
     assert np.allclose(ours, score(asked)["Random"][IDENTIFICATION])
     given = Uniform(asked.chosen["Random"][:, :6], name="given")
-    half = compete(pool, [given], 50, 12, 3, steps, jobs=1).credit("given")
+    half = compete(
+        pool, [given], realizations=50, pool_size=12, seed=3, shares=steps, jobs=1
+    ).credit("given")
     assert np.allclose(half[:, :6], ours[:, :6])
     assert np.allclose(half[:, 6:], ours[:, [5]])
 
 
 def test_phases_by_hand():
-    assert phases(3, 100, 12).tolist() == [3, 4]  # 3 x 3 + 1 x 2 = 11; c = 10: 3 x 3 + 2 x 2 = 13
-    assert phases(4, 5, 20).tolist() == [5, 5, 5]
-    assert phases(1, 5, 20).tolist() == []
+    assert phases(3, 100, budget=12).tolist() == [
+        3,
+        4,
+    ]  # 3 x 3 + 1 x 2 = 11; c = 10: 3 x 3 + 2 x 2 = 13
+    assert phases(4, 5, budget=20).tolist() == [5, 5, 5]
+    assert phases(1, 5, budget=20).tolist() == []
 
 
 def test_ladder_keeps_pairs_on_common_queries():
@@ -148,7 +161,11 @@ def test_ladder_keeps_pairs_on_common_queries():
 
 def test_certified_allocation_loses_the_best_at_most_as_often_as_promised():
     for name, pool in adversarial_pools(80, 6).items():
-        table = compete(pool, [Anytime(alpha=0.1, batch=2)], 100, 80, jobs=1).summary().iloc[0]
+        table = (
+            compete(pool, [Anytime(alpha=0.1, batch=2)], realizations=100, pool_size=80, jobs=1)
+            .summary()
+            .iloc[0]
+        )
         assert table["certified"] == 100
         assert table["wrong"] <= 10 + 2 * np.sqrt(9), name
 
@@ -197,7 +214,11 @@ def test_pair_capitals_do_not_depend_on_who_is_judged_when():
 
 def test_errors():
     pool = dict(hostile())["missing outcomes"]
-    assert compete(complete(pool), [Anytime()], 2, 3, jobs=1).runs()["certified"].all()
+    assert (
+        compete(complete(pool), [Anytime()], realizations=2, pool_size=3, jobs=1)
+        .runs()["certified"]
+        .all()
+    )
     with pytest.raises(InputError, match="must be above 0"):
         UCBE(0)
     with pytest.raises(InputError, match="LUCB: alpha=2"):

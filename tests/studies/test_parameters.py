@@ -30,7 +30,7 @@ def test_steering_towards_easy_queries():
     row = parameters.steering(result, budget=5).loc[0]
     assert row["lift"] == row["optimism"] == pytest.approx(1 - 0.25)
     assert row["favours_baseline"] == 1  # a win is as likely as a draw
-    assert parameters.steering(result, 5, Belief(0.2, 0.2))["favours_baseline"][0] == 0
+    assert parameters.steering(result, 5, belief=Belief(0.2, 0.2))["favours_baseline"][0] == 0
     row = parameters.steering(result, budget=20).loc[0]
     assert row["lift"] == 0 == row["optimism"]
 

@@ -53,7 +53,7 @@ elimination_kelly = elimination.kelly
         (elimination.Certified, "certifies", False, "calls"),
         (anytime, "SPREAD", 0.2, "calls"),
         (anytime, "LIKE", 0.5, "calls"),
-        (peers, "phases", lambda k, p, _: np.minimum(p, np.arange(1, k)), "calls"),
+        (peers, "phases", lambda k, p, budget: np.minimum(p, np.arange(1, k)), "calls"),
         (ladder.Ladder, "mean", property(lambda self: self.total), "calls"),
         (weak_judges, "DIGITS", 2, "votes"),
     ],

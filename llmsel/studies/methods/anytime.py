@@ -14,7 +14,7 @@ from llmsel._base.verdicts import EXHAUSTED, ONE_LEFT, TIED
 from llmsel.elimination import REFUSED, kelly
 from llmsel.pool import MISSING
 from llmsel.studies.methods.desk import Desk, Method
-from llmsel.studies.methods.ladder import Ladder, best_of
+from llmsel.studies.methods.ladder import Ladder, best_of, top
 
 SPREAD = 0.02  # smallest outcome variance believed
 LIKE = 0.95  # largest correlation of two models' outcomes believed
@@ -84,6 +84,7 @@ class Anytime(Method):
         self,
         alpha: float | None = 0.05,
         z: float = 4.0,
+        *,
         t0: int = 8,
         floor: float = 0.5,
         first: int = 3,
@@ -114,7 +115,7 @@ class Anytime(Method):
         racing = np.ones(desk.realizations, dtype=bool)
         pairs = None if self.alpha is None else _PairCapitals(ladder)
         for _ in range(min(self.first, desk.pool_size)):
-            desk.answer(ladder.every, _top(ladder.mean))
+            desk.answer(ladder.every, top(ladder.mean))
             for j in np.flatnonzero(desk.paid):
                 self._judge(ladder, pairs, ladder.every, np.full(desk.realizations, j))
         estimate = np.where(ladder.judged > 0, ladder.mean, 0.0)
@@ -133,7 +134,7 @@ class Anytime(Method):
                     self._judge(ladder, pairs, who[some], models[some])
             over = who[ended]
             # all judged to the end: the exact means, with their ties
-            desk.answer(over, _top(np.where(live[over], ladder.mean[over], -np.inf)))
+            desk.answer(over, top(np.where(live[over], ladder.mean[over], -np.inf)))
             tied = np.where(desk.winners[over].sum(axis=1) > 1, TIED, EXHAUSTED)
             stop = np.where(live[over].sum(axis=1) == 1, ONE_LEFT, tied)
             desk.finish(over, stop, self.alpha is not None)
@@ -294,7 +295,3 @@ def _estimate(
     # what the seen effects add to the pool's mean: the same for all candidates, not the baseline
     e[:, base] = -run[:, -1] / desk.pool_size
     return e, (1 - rho) * sigma2[:, None]
-
-
-def _top(mean: np.ndarray) -> np.ndarray:
-    return mean == mean.max(axis=1, keepdims=True)

@@ -35,6 +35,7 @@ class Desk:
         self,
         outcomes: np.ndarray,
         orders: np.ndarray,
+        *,
         baseline: int,
         grid: np.ndarray,
         seeds: Sequence[np.random.SeedSequence] | None = None,

@@ -91,6 +91,11 @@ def ranks(desk: Desk) -> np.ndarray:
     return np.stack([np.random.default_rng(s).permutation(desk.n_models) for s in seeds])
 
 
+def top(values: np.ndarray) -> np.ndarray:
+    """Mark the largest values of each row, several where tied: bool, shape as given."""
+    return np.asarray(values == values.max(axis=1, keepdims=True))
+
+
 def best_of(values: np.ndarray, rank: np.ndarray) -> np.ndarray:
     """Position of the largest value of each row, ties by rank: int ``(R,)``."""
     top = values == values.max(axis=1, keepdims=True)

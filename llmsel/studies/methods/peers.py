@@ -14,7 +14,7 @@ from llmsel._base.errors import InputError
 from llmsel._base.verdicts import EXHAUSTED
 from llmsel.pool import MISSING
 from llmsel.studies.methods.desk import Desk, Method
-from llmsel.studies.methods.ladder import Ladder, best_of, ranks
+from llmsel.studies.methods.ladder import Ladder, best_of, ranks, top
 
 APART = "told apart"
 
@@ -63,7 +63,7 @@ class SuccessiveRejects(Method):
         """Run the phases."""
         tally, rank = _Tally(desk), ranks(desk)
         live = np.tile(desk.paid, (desk.realizations, 1))
-        for count in phases(int(desk.paid.sum()), desk.pool_size, budget):
+        for count in phases(int(desk.paid.sum()), desk.pool_size, budget=budget):
             tally.judge(live, count - tally.seen)
             worst = best_of(np.where(live, -tally.mean, -np.inf), rank)
             live[tally.every, worst] = False
@@ -72,7 +72,7 @@ class SuccessiveRejects(Method):
         desk.answer(tally.every, tally.leaders(live | ~desk.paid))
 
 
-def phases(candidates: int, pool_size: int, budget: int) -> np.ndarray:
+def phases(candidates: int, pool_size: int, *, budget: int) -> np.ndarray:
     """Queries judged by the end of each phase of `SuccessiveRejects`: int, shape ``(K - 1,)``."""
     width = np.arange(candidates, 1, -1)  # live candidates in phase k = 1 .. K - 1
 
@@ -140,7 +140,7 @@ class UCBE(Method):
 
     block = 500
 
-    def __init__(self, a: float = 1.0, shared: bool = True, name: str | None = None):
+    def __init__(self, a: float = 1.0, shared: bool = True, *, name: str | None = None):
         """Check the range."""
         if not a > 0:
             raise InputError(f"a={a}; the exploration constant of UCB-E must be above 0.")
@@ -158,7 +158,7 @@ class UCBE(Method):
         own = None if self.shared else _own_orders(desk)
         for _ in range(min(budget, size * int(desk.paid.sum()))):
             if desk.due(every):
-                desk.answer(every, self.leaders(count, total, rank, desk))
+                desk.answer(every, self.leaders(count, total, rank=rank, desk=desk))
             at = bound.argmax(axis=1)
             model, place = columns[every, at], places[every, at].astype(np.int64)
             asked = place if own is None else own[every, model, place]
@@ -171,11 +171,13 @@ class UCBE(Method):
             value = total[every, at] / np.maximum(n, 1) + np.sqrt(self.a / np.maximum(n, 1))
             value = np.where(n > 0, value, np.inf)
             bound[every, at] = np.where(places[every, at] < size, value, -np.inf)
-        desk.answer(every, self.leaders(count, total, rank, desk))
+        desk.answer(every, self.leaders(count, total, rank=rank, desk=desk))
         desk.finish(every, EXHAUSTED)
 
     @staticmethod
-    def leaders(count: np.ndarray, total: np.ndarray, rank: np.ndarray, desk: Desk) -> np.ndarray:
+    def leaders(
+        count: np.ndarray, total: np.ndarray, *, rank: np.ndarray, desk: Desk
+    ) -> np.ndarray:
         """Mark the models of the highest mean, in the order of the models."""
         mean = np.where(count > 0, total / np.maximum(count, 1), -np.inf)
         mean = np.take_along_axis(mean, rank, axis=1)
@@ -205,7 +207,7 @@ class LUCB(Method):
 
     block = 250
 
-    def __init__(self, alpha: float = 0.05, t0: int = 3, name: str = "LUCB, paired"):
+    def __init__(self, alpha: float = 0.05, t0: int = 3, *, name: str = "LUCB, paired"):
         """Check the ranges."""
         if not 0 < alpha < 1 or t0 < 1:
             raise InputError(f"LUCB: alpha={alpha} must be in (0, 1), t0={t0} at least 1.")
@@ -216,13 +218,13 @@ class LUCB(Method):
         ladder, size = Ladder(desk), desk.pool_size
         open_ = np.ones(desk.realizations, dtype=bool)
         for _ in range(min(self.t0, size)):
-            desk.answer(ladder.every, _top(ladder.mean))
+            desk.answer(ladder.every, top(ladder.mean))
             ladder.level(np.tile(desk.paid, (desk.realizations, 1)))
         while open_.any():
             who = np.flatnonzero(open_)
             mean = ladder.mean[who]
             if desk.due(who, 2):
-                desk.answer(who, _top(mean))
+                desk.answer(who, top(mean))
             h = best_of(mean, ladder.rank[who])
             m = np.maximum(ladder.pair_count[who, h].astype(float), 1)
             d = ladder.pair_sum[who, h] / m
@@ -237,7 +239,7 @@ class LUCB(Method):
             here, there = ladder.places[who, h], ladder.places[who, j]
             ended = (worst < 0) | (np.minimum(here, there) >= size)
             over = who[ended]
-            desk.answer(over, _top(mean[ended]))
+            desk.answer(over, top(mean[ended]))
             desk.finish(over, np.where(worst[ended] < 0, APART, EXHAUSTED))
             open_[over] = False
             for model, place, other in ((h, here, there), (j, there, here)):
@@ -274,11 +276,7 @@ class _Tally:
 
     def leaders(self, live: np.ndarray) -> np.ndarray:
         """Mark the live models of the highest mean."""
-        return _top(np.where(live, self.mean, -np.inf))
-
-
-def _top(mean: np.ndarray) -> np.ndarray:
-    return mean == mean.max(axis=1, keepdims=True)
+        return top(np.where(live, self.mean, -np.inf))
 
 
 def _own_orders(desk: Desk) -> np.ndarray:

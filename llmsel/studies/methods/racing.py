@@ -33,6 +33,7 @@ class Racing(Method):
         self,
         rule: Rule | None = None,
         delta: float = 0.0,
+        *,
         batch: int = 1,
         budget: Budget | None = None,
         orders: np.ndarray | None = None,

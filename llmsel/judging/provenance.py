@@ -1,0 +1,153 @@
+"""How the outcomes of a log came about: what stands under a statement, and what warns of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from llmsel.judging.replay import Annotation, Contents, certifies
+from llmsel.race import RaceVerdict
+
+FEW = 0.5  # a judge that agrees with itself less often than this mostly follows the order
+ENOUGH = 4  # pairs in both orders, before that is said
+
+
+def bias(given: Iterable[Annotation]) -> dict[str, float]:
+    """Measure a judge's position bias on the comparisons it saw in both orders.
+
+    Args:
+        given: the annotations.
+
+    Returns:
+        ``pairs``: comparisons with a verdict in both orders, identical responses counted once;
+        ``agreement``: share with the same outcome in both; ``first`` and ``second``: share in which
+        the answer shown first (second) won in both orders, and their sum ``position_bias``. The
+        shares are NaN without pairs.
+    """
+    pairs: dict[Any, list[str]] = {}
+    for entry in given:
+        said = entry.detail.get("verdicts", [])
+        if isinstance(said, list) and len(said) == 2 and all(isinstance(v, str) for v in said):
+            pairs[entry.query, entry.model if entry.group is None else entry.group] = said
+    n = len(pairs)
+
+    def share(*wanted: list[str]) -> float:
+        return sum(said in wanted for said in pairs.values()) / n if n else float("nan")
+
+    first, second = share(["A", "A"]), share(["B", "B"])
+    return {
+        "pairs": n,
+        "agreement": share(["A", "B"], ["B", "A"], ["tie", "tie"]),
+        "first": first,
+        "second": second,
+        "position_bias": first + second,
+    }
+
+
+def failures(given: Iterable[Annotation]) -> dict[str, int]:
+    """Count a judge's judgements without a verdict: model -> number, the most first."""
+    return dict(Counter(each.model for each in given if each.failed is not None).most_common())
+
+
+def warnings_of(contents: Contents) -> tuple[str, ...]:
+    """Say why the outcomes of a log should not be trusted as they are; empty if nothing is known.
+
+    Args:
+        contents: what the log says.
+    """
+    found = []
+    if contents.race is not None and contents.before_race and certifies(contents.race):
+        found.append(_late(contents))
+    measured = bias(contents.given)
+    if measured["pairs"] >= ENOUGH and measured["agreement"] < FEW:
+        found.append(
+            f"the judge agrees with itself in {measured['agreement']:.0%} of "
+            f"{measured['pairs']:.0f} pairs shown in both orders: the judge mostly follows the "
+            "order it is shown; take a better one."
+        )
+    found += [
+        f"the judge '{judge}' is also a model of the pool: judges favour their own answers; take "
+        "another judge or leave that model out."
+        for judge in sorted({each.by for each in contents.given})
+        if twins(judge, contents.pool.models)
+    ]
+    if failed := failures(contents.given):
+        counts = ", ".join(f"'{model}' {count}" for model, count in failed.items())
+        found.append(
+            f"{sum(failed.values())} of {len(contents.given)} judgements failed ({counts}); ask "
+            "for them again with retry_failed (--retry-failed)."
+        )
+    return tuple(found)
+
+
+def remarks_of(contents: Contents) -> tuple[str, ...]:
+    """Say how the outcomes of a log came about, for the lines under its statement.
+
+    Args:
+        contents: what the log says.
+    """
+    parts = [_seed(contents)]
+    if contents.race is not None and contents.before_race:
+        parts.append(_late(contents))
+    if contents.undone:
+        parts.append(f"{contents.undone} outcomes were taken back.")
+    if contents.again:
+        parts.append(f"{contents.again} judgements that had failed were judged again.")
+    people = Counter(each.by for each in contents.given)
+    if len(people) > 1:
+        counts = ", ".join(f"'{name}' {count}" for name, count in people.most_common())
+        parts.append(f"several judged: {counts} outcomes.")
+    turns = zip(contents.judges, contents.judges[1:], strict=False)
+    parts += [
+        f"the judge was changed after {known} outcomes: {_changes(old, new)}."
+        for (_, old), (known, new) in turns
+    ]
+    return tuple(part for part in parts if part)
+
+
+def told(verdict: RaceVerdict, contents: Contents) -> RaceVerdict:
+    """Return a race's verdict as its log bears it out: with remarks, and certified only if earned.
+
+    Args:
+        verdict: what the race says by itself.
+        contents: the log that holds it.
+    """
+    late = contents.race is not None and contents.before_race > 0 and certifies(contents.race)
+    statement = f"No certificate: {_late(contents)} " if late else ""
+    return dataclasses.replace(
+        verdict,
+        certified=verdict.certified and not late,
+        statement=statement + verdict.statement,
+        remarks=(*verdict.remarks, *remarks_of(contents)),
+    )
+
+
+def twins(judge: str, models: Iterable[str]) -> list[str]:
+    """Models that are the judge, whatever stands before the last slash of either's name."""
+    own = judge.rsplit("/", maxsplit=1)[-1]
+    return [model for model in models if model.rsplit("/", maxsplit=1)[-1] == own]
+
+
+def _late(contents: Contents) -> str:
+    return f"the race began when {contents.before_race} outcomes were known."
+
+
+def _seed(contents: Contents) -> str:
+    """Say whether the seed was drawn; nothing where no order depends on it."""
+    header, race = contents.header, contents.race
+    seed = header.get("seed") if race is None else race.get("seed")
+    chosen = header.get("seed_chosen")
+    if race is not None and race.get("seed_drawn"):
+        chosen = False
+    elif race is not None and seed != header.get("seed"):
+        chosen = True
+    if chosen is None:
+        return f"seed {seed}; the log is too old to say whether it was chosen."
+    return f"the seed {seed} was chosen, not drawn." if chosen else f"seed {seed}, drawn at random."
+
+
+def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    return ", ".join(f"{key} {old.get(key)!r} to {new.get(key)!r}" for key in keys)
