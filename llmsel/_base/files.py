@@ -52,7 +52,7 @@ def json_lines(path: Path) -> list[dict[str, Any]]:
         if line.strip():
             try:
                 row = json.loads(line)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise InputError(f"'{path}', line {number}, is not JSON: {error}.") from error
             if not isinstance(row, dict):
                 raise InputError(f"'{path}', line {number}, is not a JSON object.")

@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import io
 import json
+import numbers
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pandas as pd
 
 from llmsel._base.errors import InputError
 from llmsel._base.files import json_lines, read_text
+from llmsel._base.terminal import encodable
 from llmsel.answers import inspect_log
 
 FAILED = "$ERROR$"  # FastChat and Arena-Hard store this as the answer of a model that failed
@@ -77,7 +79,7 @@ def _json(path: Path) -> Any:
     text = read_text(path)
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"'{path}' is not JSON: {error}.") from error
 
 
@@ -88,10 +90,13 @@ def _long(path: Path, model: str | None) -> Iterator[Record]:
             frame = pd.read_parquet(path)
         except ImportError as error:
             raise InputError(f"to read '{path}', pip install pyarrow.") from error
+        except (OSError, ValueError, KeyError, TypeError) as error:  # of pyarrow, or of its pandas
+            said = " ".join(str(error).split())[:120]
+            raise InputError(f"'{path}' is no whole Parquet file: {said}.") from error
     elif path.suffix == ".csv":
         frame = _csv(path)
     else:
-        frame = pd.DataFrame(json_lines(path))
+        frame = pd.DataFrame(json_lines(path), dtype=object)  # as written: no id 1 becomes 1.0
     if "model" not in frame and model is not None:
         frame["model"] = model
     unit = "line" if path.suffix == ".jsonl" else "row"
@@ -100,6 +105,7 @@ def _long(path: Path, model: str | None) -> Iterator[Record]:
 
 def _csv(path: Path) -> pd.DataFrame:
     """Read CSV; pandas would shift the columns of a row that is too long."""
+    csv.field_size_limit(2**31 - 1)  # an answer may be longer than its 131,072 characters
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     rows = []
     try:
@@ -109,7 +115,7 @@ def _csv(path: Path) -> pd.DataFrame:
             rows.append(row)
     except csv.Error as error:
         raise InputError(f"'{path}', line {reader.line_num}, is not CSV: {error}.") from error
-    return pd.DataFrame(rows, columns=reader.fieldnames)
+    return pd.DataFrame(rows, columns=reader.fieldnames, dtype=object)
 
 
 def read_table(frame: pd.DataFrame, where: Callable[[int], str]) -> Iterator[Record]:
@@ -122,14 +128,14 @@ def read_table(frame: pd.DataFrame, where: Callable[[int], str]) -> Iterator[Rec
             )
     for i, row in enumerate(frame.to_dict("records")):
         for column in ("model", "query_id", "response"):
-            if pd.isna(row[column]):
+            if _empty(row[column]):
                 raise InputError(f"{where(i)}: '{column}' is empty.")
         yield Record(
-            model=str(row["model"]),
-            query_id=str(row["query_id"]),
-            query=_optional(row, "query"),
+            model=_name(row["model"], where(i)),
+            query_id=_name(row["query_id"], where(i)),
+            query=_optional(row, "query", where(i)),
             response=_text(row["response"], where(i)),
-            category=_optional(row, "category"),
+            category=_optional(row, "category", where(i)),
             where=where(i),
         )
 
@@ -149,11 +155,11 @@ def _alpacaeval(path: Path, model: str | None) -> Iterator[Record]:
         name = hashlib.sha256(instruction.encode()).hexdigest()[:12]
         count[name] = count.get(name, 0) + 1  # AlpacaEval asks some instructions twice
         yield Record(
-            model=model or str(_need(row, "generator", where)),
+            model=model or _name(_need(row, "generator", where), where),
             query_id=name if count[name] == 1 else f"{name}-{count[name]}",
             query=instruction,
             response=_text(_need(row, "output", where), where),
-            category=_optional(row, "dataset"),
+            category=_optional(row, "dataset", where),
             where=where,
         )
 
@@ -167,21 +173,25 @@ def _fastchat(path: Path, model: str | None) -> Iterator[Record]:
         where = f"'{path}', line {number}"
         query = None
         if "messages" in row:  # Arena-Hard v2
-            query = next((m["content"] for m in row["messages"] if m["role"] == "user"), None)
-            said = next((m["content"] for m in row["messages"] if m["role"] == "assistant"), None)
+            chat = _chat(row["messages"], where)
+            query = next((said for role, said in chat if role == "user"), None)
+            said = next((said for role, said in chat if role == "assistant"), None)
             name = _need(row, "uid", where)
         else:
             turns = _need(_first(_need(row, "choices", where), where), "turns", where)
-            said = _first(turns, where)
-            said = said.get("content") if isinstance(said, dict) else said  # Arena-Hard v0.1
+            said = _inner(_first(turns, where), "content")  # Arena-Hard v0.1
             name = _need(row, "question_id", where)
-        said = said.get("answer") if isinstance(said, dict) else said
+        said = _inner(said, "answer")
         if said == FAILED:
             raise InputError(f"{where}: the model failed here ({FAILED}); generate it again.")
-        owner = model or row.get("model_id") or row.get("model")
-        if owner is None:
-            raise InputError(f"{where}: no 'model_id'.")
-        yield Record(str(owner), str(name), query, _text(said, where), None, where)
+        yield Record(
+            model=model or _name(row.get("model_id", row.get("model")), where),
+            query_id=_name(name, where),
+            query=None if query is None else _text(query, where),
+            response=_text(said, where),
+            category=None,
+            where=where,
+        )
 
 
 def read_questions(path: Path) -> dict[str, str]:
@@ -189,13 +199,12 @@ def read_questions(path: Path) -> dict[str, str]:
     texts = {}
     for number, row in _numbered(path):
         where = f"'{path}', line {number}"
-        name = row.get("question_id", row.get("uid"))
+        name = _name(row.get("question_id", row.get("uid")), where)
         if "prompt" in row:
             text = row["prompt"]
         else:
-            text = _first(_need(row, "turns", where), where)
-            text = text.get("content") if isinstance(text, dict) else text
-        texts[str(name)] = _text(text, where)
+            text = _inner(_first(_need(row, "turns", where), where), "content")
+        texts[name] = _text(text, where)
     return texts
 
 
@@ -208,7 +217,7 @@ def _lm_eval(path: Path, model: str | None) -> Iterator[Record]:
     seen = set()
     for number, row in _numbered(path):
         where = f"'{path}', line {number}"
-        document = str(_need(row, "doc_id", where))
+        document = _name(_need(row, "doc_id", where), where)
         if document in seen:
             continue
         seen.add(document)
@@ -221,14 +230,14 @@ def _lm_eval(path: Path, model: str | None) -> Iterator[Record]:
         yield Record(
             model=model or path.parent.name.replace("__", "/"),
             query_id=f"{task}:{document}",
-            query=_argument(row.get("arguments")),
-            response=said,
+            query=_argument(row.get("arguments"), where),
+            response=_text(said, where),
             category=task,
             where=where,
         )
 
 
-def _argument(arguments: Any) -> str | None:
+def _argument(arguments: Any, where: str) -> str | None:
     """Find what the model was given: ``{"gen_args_0": {"arg_0": text}}``, or nested lists.
 
     Under ``--apply_chat_template`` a served model gets a chat, stored as a list of one JSON text.
@@ -242,18 +251,22 @@ def _argument(arguments: Any) -> str | None:
     if chat:
         try:
             messages = json.loads(arguments)
-        except ValueError:
-            return arguments
+        except (ValueError, RecursionError):
+            return encodable(arguments)
         if isinstance(messages, list) and all(isinstance(m, dict) for m in messages):
-            return _asked(messages)
-    return arguments
+            return _asked(messages, where)
+    return encodable(arguments)
 
 
 def _inspect(path: Path, model: str | None) -> Iterator[Record]:
     """Read an Inspect log, ``.eval`` (a zip of JSON) or ``.json``; the first epoch counts."""
     head, entries = inspect_log.unpack(path) if path.suffix == ".eval" else _inspect_json(path)
     plan = _need(head, "eval", f"'{path}'")
+    _need(plan, "model", f"'{path}'")
+    owner = model or _name(plan["model"], f"'{path}'")
+    task = _name(plan.get("task", path.stem), f"'{path}'")
     for where, sample in entries:
+        number = _name(_need(sample, "id", where), where)
         if sample.get("epoch", 1) != 1:
             continue
         if sample.get("error"):
@@ -261,42 +274,62 @@ def _inspect(path: Path, model: str | None) -> Iterator[Record]:
                 f"{where}: the model failed here ({str(sample['error'])[:80]}); retry the "
                 "evaluation (inspect eval-retry)."
             )
-        output = _need(sample, "output", where)
-        choices = output.get("choices") or []
-        said = output.get("completion")
-        if said is None and choices:
-            said = _content(_need(choices[0], "message", where).get("content"))
         asked = sample.get("input")
+        if asked is not None:
+            asked = _asked(asked, where) if isinstance(asked, list) else _text(asked, where)
         yield Record(
-            model=model or str(_need(plan, "model", where)),
-            query_id=f"{plan.get('task', path.stem)}:{_need(sample, 'id', where)}",
-            query=_asked(asked) if isinstance(asked, list) else asked,
-            response=_text(said, where),
-            category=str(plan.get("task", path.stem)),
+            model=owner,
+            query_id=f"{task}:{number}",
+            query=asked,
+            response=_completion(_need(sample, "output", where), where),
+            category=task,
             where=where,
         )
 
 
-def _inspect_json(path: Path) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
+def _completion(output: Any, where: str) -> str:
+    """Find the text of a sample's output."""
+    if not isinstance(output, dict):
+        raise InputError(f"{where}: the output is {type(output).__name__}, not an object.")
+    said, choices = output.get("completion"), output.get("choices")
+    if said is None and choices:
+        message = _need(_first(choices, where), "message", where)
+        said = _content(_need(message, "content", where), where)
+    return _text(said, where)
+
+
+def _inspect_json(path: Path) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
     log = _json(path)
-    if not isinstance(log, dict):
+    samples = log.get("samples") or [] if isinstance(log, dict) else None
+    if not isinstance(samples, list):
         raise InputError(f"'{path}' is not an Inspect log.")
-    return log, [
-        (f"'{path}', sample {i + 1}", row) for i, row in enumerate(log.get("samples") or [])
-    ]
+    return log, [(f"'{path}', sample {i + 1}", row) for i, row in enumerate(samples)]
 
 
-def _asked(messages: list[dict[str, Any]]) -> str:
+def _chat(messages: Any, where: str) -> list[tuple[Any, Any]]:
+    """Read a chat: pairs of role and content."""
+    if not isinstance(messages, list):
+        raise InputError(f"{where}: the chat is {type(messages).__name__}, not a list.")
+    return [(_need(m, "role", where), _need(m, "content", where)) for m in messages]
+
+
+def _asked(messages: Any, where: str) -> str:
     """Join what the user says in a chat."""
-    said = [_content(m.get("content")) for m in messages if m.get("role") == "user"]
-    return "\n\n".join(said)
+    chat = _chat(messages, where)
+    return "\n\n".join(_content(said, where) for role, said in chat if role == "user")
 
 
-def _content(content: Any) -> str:
+def _content(content: Any, where: str) -> str:
     """Text of a chat message, which is text or a list of parts."""
     if isinstance(content, list):
-        return "".join(p.get("text", "") for p in content if p.get("type") == "text")
-    return content if isinstance(content, str) else ""
+        texts = [p for p in content if _inner(p, "type") == "text" and isinstance(p, dict)]
+        return "".join(_text(_need(part, "text", where), where) for part in texts)
+    return _text(content, where)
+
+
+def _inner(value: Any, key: str) -> Any:
+    """Return the value under a key of a dictionary; anything else as it is."""
+    return value.get(key) if isinstance(value, dict) else value
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -319,12 +352,27 @@ def _first(values: Any, where: str) -> Any:
 def _text(value: Any, where: str) -> str:
     if not isinstance(value, str):
         raise InputError(f"{where}: the text is {type(value).__name__}, not a string.")
-    return value
+    return encodable(value)  # half an emoji, as some tools cut it, can be stored nowhere
 
 
-def _optional(row: Mapping[Any, Any], column: str) -> str | None:
+def _name(value: Any, where: str) -> str:
+    """Name of a model, a query or a category: text or a number."""
+    if value is None or value == "":
+        raise InputError(f"{where}: a name is missing (of the model, or the id of the query).")
+    if not isinstance(value, str | numbers.Number):
+        raise InputError(f"{where}: a name is {type(value).__name__}, not text or a number.")
+    return encodable(str(value))
+
+
+def _empty(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and value != value) or value is pd.NA
+
+
+def _optional(row: Mapping[Any, Any], column: str, where: str) -> str | None:
     value = row.get(column)
-    return None if value is None or pd.isna(value) else str(value)
+    if _empty(value):
+        return None
+    return value if value == "" else _name(value, where)
 
 
 FORMATS: dict[str, Callable[[Path, str | None], Iterator[Record]]] = {

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from llmsel._base.errors import InputError
 from llmsel._base.files import json_lines
+from llmsel._base.terminal import encodable
 from llmsel.answers.models import Model, read_models
 from llmsel.answers.output import AnswerFile, read_output
 from llmsel.answers.server import QueryRefused, ServerError, estimate_tokens
@@ -224,6 +225,7 @@ def _read_queries(path: Path) -> list[dict[str, Any]]:
         if str(row["query_id"]) in seen:
             raise InputError(f"{where}: query id '{row['query_id']}' is given twice.")
         seen.add(str(row["query_id"]))
+        row["query"] = encodable(row["query"])  # as it is stored, and compared with, later
     return rows
 
 

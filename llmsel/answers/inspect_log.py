@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import json
+import struct
 import sys
+import zlib
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from zipfile import ZipFile
 
 from llmsel._base.errors import InputError
+from llmsel._base.terminal import plain
+
+LIMIT = 2**30  # bytes of one sample, unpacked
+# what zipfile raises on a damaged file, beside its own error: of names, methods, offsets, streams
+DAMAGE = (KeyError, ValueError, RuntimeError, EOFError, OSError, zlib.error, struct.error)
 
 
 def unpack(path: Path) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]]:
@@ -29,12 +37,24 @@ def unpack(path: Path) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]
             names = log.namelist()
             # an evaluation that was stopped has no header.json yet
             start = "header.json" if "header.json" in names else "_journal/start.json"
-            head = json.loads(log.read(start))
+            head = _member(log, start)
             found = [name for name in names if name.startswith("samples/")]
-            entries = [(f"'{path}', {name}", json.loads(log.read(name))) for name in found]
-    except (zipfile.BadZipFile, damage, KeyError, ValueError) as error:
-        raise InputError(f"'{path}' is not a whole Inspect log: {error}.") from error
-    return head, sorted(entries, key=lambda entry: _sort_key(entry[1].get("id")))
+            entries = [(f"'{path}', {plain(name)}", _member(log, name)) for name in found]
+    except (zipfile.BadZipFile, damage, *DAMAGE) as error:
+        said = " ".join(str(error).split())[:120] or type(error).__name__
+        raise InputError(f"'{path}' is not a whole Inspect log: {said}.") from error
+    return head, sorted(entries, key=lambda entry: _sort_key(entry[1]))
+
+
+def _member(log: ZipFile, name: str) -> Any:
+    """Read one JSON file of a zip.
+
+    Raises:
+        ValueError: it is no JSON, or unpacks to more than any log holds.
+    """
+    if log.getinfo(name).file_size > LIMIT:
+        raise ValueError(f"'{name}' unpacks to more than {LIMIT >> 20} MiB")
+    return json.loads(log.read(name))
 
 
 def zipfile_with_zstandard() -> tuple[ModuleType, type[Exception]]:
@@ -48,5 +68,6 @@ def zipfile_with_zstandard() -> tuple[ModuleType, type[Exception]]:
     return zipfile, ZstdError
 
 
-def _sort_key(name: Any) -> tuple[int, int, str]:
+def _sort_key(sample: Any) -> tuple[int, float, str]:
+    name = sample.get("id") if isinstance(sample, dict) else None
     return (0, name, "") if isinstance(name, int) else (1, 0, str(name))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import inspect
 import json
-import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -32,7 +32,8 @@ def join(
     """Lay what each model holds per query out in the order of the queries.
 
     Args:
-        benchmark, source: named in the error; ``source`` is where the queries come from.
+        benchmark: named in the error.
+        source: where the queries come from, named in the error.
         queries: the keys of the ``n`` queries.
         answers: model -> pairs of a query's key and the value of that cell, for ``M`` models.
 
@@ -93,8 +94,8 @@ def warn_duplicates(pool: Pool) -> None:
     pairs = [pair for pair in pool.notes.get(DUPLICATES, ()) if set(pair) <= set(pool.models)]
     if not pairs:
         return
-    level, frame = 1, sys._getframe()
-    while frame.f_back and frame.f_globals["__name__"].startswith("llmsel."):
+    level, frame = 1, inspect.currentframe()
+    while frame and frame.f_back and frame.f_globals["__name__"].startswith("llmsel."):
         level, frame = level + 1, frame.f_back  # the warning points at the caller of the package
     named = "; ".join(f"'{first}' and '{second}'" for first, second in pairs)
     warnings.warn(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from llmsel.benchmarks import _find, load
 from llmsel.pool import MISSING
 
@@ -13,7 +11,7 @@ from llmsel.pool import MISSING
 def facts(name: str, **options: Any) -> dict[str, Any]:
     """Return the data card's content: size, judged cells, draws, win rates, oddities."""
     pool = load(name, **options)
-    outcomes = np.delete(pool.need("outcomes"), pool.baseline_index, axis=1)
+    outcomes = pool.need("outcomes")[:, pool.candidate_columns]
     judged = outcomes[outcomes != MISSING]
     rates = sorted(zip(pool.win_rates().tolist(), pool.models, strict=True), reverse=True)
     return {

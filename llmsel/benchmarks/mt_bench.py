@@ -8,6 +8,8 @@ voted on is missing: unknown, never a draw.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -22,6 +24,7 @@ TEXTS = (
 )
 VOTES = "Siquan-Wang/llm-judge-calibration/5ecf0348e90f4519afdf3e03ac46a3a56bff3a58"
 BASELINE = "gpt-3.5-turbo"
+CHEAP = "gpt-4"  # whose verdicts stand beside the human votes
 
 
 def needed() -> list[str]:
@@ -29,15 +32,20 @@ def needed() -> list[str]:
     return files(TEXTS) + files(VOTES)
 
 
-def load(baseline: str = BASELINE) -> Pool:
+def load(baseline: str = BASELINE, cheap: str | None = None) -> Pool:
     """Read answers and votes.
 
     Args:
         baseline: any of the six models: all pairs are judged.
+        cheap: ``gpt-4``: its verdicts on the same pairs become the pool's votes, one weak judge;
+            where it gave none, its vote is a draw. None for no votes.
 
     Raises:
-        InputError: files that cannot be had or do not fit together, or an unknown baseline.
+        InputError: files that cannot be had or do not fit together, or an unknown baseline or
+            judge.
     """
+    if cheap not in (None, CHEAP):
+        raise unknown("judge of mt-bench", str(cheap), (CHEAP,))
     fetch_all(needed(), "mt-bench")
     queries = json_lines(fetch(f"{TEXTS}/question.jsonl"))
     ids = [str(query["question_id"]) for query in queries]
@@ -46,10 +54,18 @@ def load(baseline: str = BASELINE) -> Pool:
         for model, rows in model_answers(files(f"{TEXTS}/model_answer/")).items()
     }
     (table,) = files(VOTES)
-    votes = pd.read_csv(fetch(table), dtype={"question_id": str})
+    labels = pd.read_csv(fetch(table), dtype={"question_id": str})
+    labels = labels[labels["turn"] == 1]
     if baseline not in answers:
         raise unknown("baseline", baseline, answers)
-    outcomes = plurality(votes[votes["turn"] == 1], ids, models=list(answers), baseline=baseline)
+    outcomes = plurality(labels, ids, models=list(answers), baseline=baseline)
+    votes: np.ndarray | None = None
+    notes: dict[str, Any] = {}
+    if cheap is not None:
+        votes = plurality(_by_gpt4(labels), ids, models=list(answers), baseline=baseline)
+        notes["votes"] = "GPT-4 on the same pairs (it is one of the models too)"
+        notes["votes that stand for a missing verdict"] = int((votes == MISSING).sum())
+        votes = np.where(votes == MISSING, 0, votes)[..., None]
     responses = join("mt-bench", "question.jsonl", queries=ids, answers=answers)
     return Pool(
         queries=tuple(ids),
@@ -57,6 +73,7 @@ def load(baseline: str = BASELINE) -> Pool:
         baseline=baseline,
         texts=tuple(query["turns"][0] for query in queries),
         responses=responses,
+        votes=votes,
         outcomes=outcomes,
         categories=tuple(query["category"] for query in queries),
         name="mt-bench",
@@ -66,7 +83,16 @@ def load(baseline: str = BASELINE) -> Pool:
             "oracle": "human experts, first turn, plurality of votes",
             "cells without a human vote": int((outcomes == MISSING).sum()),
             "empty responses": int((responses == "").sum()),
+            **notes,
         },
+    )
+
+
+def _by_gpt4(labels: pd.DataFrame) -> pd.DataFrame:
+    """Put GPT-4's one verdict on each pair in place of the human votes."""
+    winner = labels["gpt4_winner"]
+    return labels.assign(
+        n_human_a=winner == "A", n_human_b=winner == "B", n_human_ties=winner == "tie"
     )
 
 

@@ -44,7 +44,12 @@ def load(
 
     Args:
         name: the benchmark whose shape is taken, without ``twin:``.
-        candidates, queries: another size than the benchmark's.
+        seed: the same seed gives the same pool.
+        agreement: share of votes that equal the outcome.
+        draws: share of draws among the outcomes.
+        candidates: another number than the benchmark's.
+        queries: another number than the benchmark's.
+        judges: number of weak judges.
     """
     n, m = SHAPES[name]
     return simulate(
@@ -72,7 +77,9 @@ def simulate(
     """Simulate a pool of any size by the module's model.
 
     Args:
-        n, m, z: number of queries, candidates and weak judges.
+        n: number of queries.
+        m: number of candidates.
+        z: number of weak judges.
         seed: the same seed gives the same pool, in memory or in a file.
         agreement: share of votes that equal the outcome, within (0, 1).
         draws: share of draws among the outcomes, within [0, 1).
@@ -143,7 +150,8 @@ def _margins(rng: np.random.Generator, n: int, ability: np.ndarray) -> np.ndarra
     discrimination = np.exp(0.3 * rng.standard_normal((n, 1), dtype=np.float32))
     uniform = rng.random((n, len(ability)), dtype=np.float32)
     uniform = np.clip(uniform, 1e-7, 1 - 1e-7)
-    return discrimination * (ability - difficulty) + np.log(uniform / (1 - uniform))
+    noise = np.log(uniform / (1 - uniform))
+    return np.asarray(discrimination * (ability - difficulty) + noise)
 
 
 def _guess(
@@ -166,7 +174,8 @@ def adversarial_pools(
     Meant to be raced as a whole (``pool_size = queries``), so that only the order is random.
 
     Args:
-        queries, candidates: sizes, at least 20 and 3.
+        queries: number of queries, at least 20.
+        candidates: number of candidates, at least 3.
         seed: of the simulation.
 
     Returns:

@@ -22,6 +22,7 @@ EXIT_CODES = (
     "Exit codes: 0 done, and what is said stands; 1 no certificate yet, a warning about the "
     "judgements, or something failed; 2 a mistake, said in one sentence; 130 stopped by Ctrl-C."
 )
+LONGEST = 1000  # characters of a sentence: a damaged file may bring a name of a million
 _KEPT = ContextVar("kept", default="")
 _HINTS = {
     errno.ENOENT: "name one that is there",
@@ -66,8 +67,11 @@ def sentence(error: BaseException) -> str:
         return "a file ends before its time; remove it, or restore it from a copy."
     if isinstance(error, MemoryError):
         return "there is not enough memory; take fewer queries or models at a time."
+    if isinstance(error, RecursionError):
+        return "a file is nested too deeply to be read; restore it from a copy."
     if not isinstance(error, OSError) or error.errno is None or error.strerror is None:
-        return " ".join(str(error).split())
+        text = " ".join(str(error).split())
+        return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
     place = f"'{error.filename}': " if error.filename else ""
     hint = _HINTS.get(error.errno, "check it, then run it again")
     return f"{place}{error.strerror}; {hint}."
@@ -98,7 +102,7 @@ class Commands(TyperGroup):
         except KeyboardInterrupt:
             say(f"\nllmsel: stopped; {_KEPT.get() or 'run it again to go on'}.", err=True)
             raise typer.Exit(STOPPED) from None
-        except (InputError, OSError, EOFError, MemoryError) as error:
+        except (InputError, OSError, EOFError, MemoryError, RecursionError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # the reader of the output has gone: click ends quietly
             say(f"llmsel: {sentence(error)}", err=True)

@@ -212,13 +212,11 @@ def _run(plan: Plan, judge: Judge, *, calls: int | None, **options: Any) -> Answ
         with AnnotationLog(plan.log, plan.pool, strategy=strategy) as opened:
             annotate(opened, judge, queries=plan.queries, **options)
             return opened.session.best()
-    seed = None if plan.begun else plan.race.seed
     with (
-        AnnotationLog(plan.log, plan.pool, seed=seed) as opened,
+        AnnotationLog(plan.log, plan.pool) as opened,
         tqdm(unit=" calls", desc="race", disable=None) as bar,
     ):
-        drawn = opened.session.seed
-        race = plan.race.race(plan.pool, opened.contents, name=plan.log.name, drawn=drawn)
+        race = plan.race.race(plan.pool, opened.contents, name=plan.log.name)
 
         def watch(now: RaceVerdict) -> None:
             bar.update(len(opened.given) - bar.n)
@@ -230,7 +228,7 @@ def _run(plan: Plan, judge: Judge, *, calls: int | None, **options: Any) -> Answ
 def _tell(said: Answer | RaceVerdict, contents: Contents, judge: Judge, *, as_json: bool) -> None:
     """Print the verdict with all that stands beside it; end with its exit code."""
     if as_json:
-        found = {**facts(said), **warned(contents), "bias": _bias(contents.given)}
+        found = {**facts(said), **warned(said, contents), "bias": _bias(contents.given)}
         spent = {} if judge.spent is None else {"spent": dict(judge.spent)}
         say(json.dumps(found | spent, indent=2))
     else:

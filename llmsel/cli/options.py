@@ -21,7 +21,7 @@ from llmsel.elimination import Certified, Heuristic
 from llmsel.judging.lines import read_lines
 from llmsel.judging.replay import Contents, read_log
 from llmsel.pool import Pool
-from llmsel.race import MOST_FAILED, Race, RaceVerdict
+from llmsel.race import Race, RaceVerdict
 from llmsel.session import Answer
 
 Log = Annotated[
@@ -138,18 +138,21 @@ class RaceOptions:
     batch: Annotated[
         int | None, typer.Option(min=1, help="Queries a race asks for at a time; 4 if none.")
     ] = None
-    most_failed: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of judgements that may fail before it stops.")
-    ] = MOST_FAILED
 
-    def race(self, pool: Pool, held: Contents | None, *, name: str, drawn: int = 0) -> Race:
+    most_failed: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Share of the judgements that may fail before a race stops; 0.05."
+        ),
+    ] = None
+
+    def race(self, pool: Pool, held: Contents | None, *, name: str) -> Race:
         """Make the race that the log holds, or a new one; what is given must agree with the log.
 
         Args:
             pool: of the race.
             held: what the log says, see `read_begun`.
             name: of the log.
-            drawn: seed of a new race, where none is chosen.
 
         Raises:
             InputError: other settings than those of the log, or out of range.
@@ -158,22 +161,15 @@ class RaceOptions:
             raise InputError("--heuristic promises no error rate: leave --alpha out.")
         rule = Heuristic() if self.heuristic else Certified(_or(self.alpha, 0.05))
         delta, batch = _or(self.delta, 0.01), _or(self.batch, 4)
-        new = Race(
-            pool,
-            rule,
-            seed=_or(self.seed, drawn),
-            seed_drawn=self.seed is None,
-            delta=delta,
-            batch=batch,
-            most_failed=self.most_failed,
-        )
+        failed = _or(self.most_failed, 0.05)
+        new = Race(pool, rule, seed=self.seed, delta=delta, batch=batch, most_failed=failed)
         if held is None or held.race is None:
             return new
         given = {"delta": self.delta, "seed": self.seed, "batch": self.batch}
         given["rule"] = True if self.heuristic else self.alpha
         told = {key: new.settings[key] for key, value in given.items() if value is not None}
         held.check_race(json.loads(json.dumps(told)), name)
-        return Race.of_settings(pool, held.race, most_failed=self.most_failed)
+        return Race.of_settings(pool, held.race, most_failed=failed)
 
 
 def _or(value: _T | None, default: _T) -> _T:
@@ -181,7 +177,14 @@ def _or(value: _T | None, default: _T) -> _T:
 
 
 def read_begun(log: Path, pool: Pool) -> Contents | None:
-    """Read a log; None if it is still to begin. A stop can leave it empty or with half a header."""
+    """Read a log; None if it is still to begin. A stop can leave it empty or with half a header.
+
+    Raises:
+        InputError: a damaged log, one of another pool, or a place where there can be none.
+    """
+    folder = next(each for each in log.absolute().parents if each.exists())
+    if not folder.is_dir():
+        raise InputError(f"'{folder}' is a file, so '{log}' can be no log; name another place.")
     begun = log.exists() and read_lines(log).header is not None
     return read_log(log, pool) if begun else None
 

@@ -94,8 +94,7 @@ def _ask_race(
     )
     options.race(pool, held, name=log.name)  # mistakes are told before a log is begun
     with AnnotationLog(log, pool) as opened:
-        drawn = opened.session.seed
-        run = options.race(pool, opened.contents, name=log.name, drawn=drawn)
+        run = options.race(pool, opened.contents, name=log.name)
         opened.begin_race(run.settings)
         tasks = catch_up(run, opened.rows)
     if not tasks:
@@ -193,7 +192,7 @@ def status(log: Log, source: Source, as_json: AsJson = False) -> None:
     contents = read_log(log, source.read())
     said: Answer | RaceVerdict = verdict_of(contents) or contents.session.best()
     if as_json:
-        say(json.dumps({**facts(said), **warned(contents)}, indent=2))
+        say(json.dumps({**facts(said), **warned(said, contents)}, indent=2))
     else:
         tell_verdict(said, contents)
     finish(said, contents)

@@ -14,14 +14,18 @@ from llmsel.race import RaceVerdict
 from llmsel.session import Answer
 
 
-def warned(contents: Contents) -> dict[str, Any]:
+def warned(said: Answer | RaceVerdict, contents: Contents) -> dict[str, Any]:
     """Outcomes of a log, what failed, what warns of its verdict, and how it came about."""
     return {
         "outcomes": len(contents.given),
         "failed": failed_in(contents.given),
         "warnings": list(warnings_of(contents)),
-        "remarks": list(remarks_of(contents)),
+        "remarks": list(_remarks(said, contents)),
     }
+
+
+def _remarks(said: Answer | RaceVerdict, contents: Contents) -> tuple[str, ...]:
+    return said.remarks if isinstance(said, RaceVerdict) else remarks_of(contents)
 
 
 def failed_in(given: Sequence[Annotation]) -> list[dict[str, str]]:
@@ -35,8 +39,7 @@ def failed_in(given: Sequence[Annotation]) -> list[dict[str, str]]:
 
 def tell(said: Answer | RaceVerdict, contents: Contents) -> None:
     """Print warnings, the statement, and how it came about, in this order."""
-    held = said.remarks if isinstance(said, RaceVerdict) else remarks_of(contents)
-    for line in (*warnings_of(contents), said.statement, *held):
+    for line in (*warnings_of(contents), said.statement, *_remarks(said, contents)):
         say(line)
 
 

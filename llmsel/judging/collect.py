@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
 
 from llmsel._base.errors import InputError
 from llmsel.judging.crew import Crew
@@ -75,7 +74,12 @@ def fill(log: AnnotationLog, judge: Judge, *, cells: Cells, workers: int = 1) ->
         log.record(query, outcomes, by=judge.name, order=given.order, detail=detail)
 
     jobs = [(query, group) for query, models in cells for group in groups(pool, query, models)]
-    Crew(lambda job: _verdict(judge, text_of(pool, job[0]), job[1]), keep, workers=workers).do(jobs)
+    crew = Crew(lambda job: _verdict(judge, text_of(pool, job[0]), job[1]), keep, workers=workers)
+    try:
+        crew.do(jobs)
+    except BaseException:
+        judge.stop()  # what the crew no longer waits for would go on asking, and paying
+        raise
 
 
 def _verdict(judge: Judge, query: str, group: Group) -> Verdict:
@@ -133,8 +137,8 @@ def judge_race(
     Args:
         log: takes the outcomes.
         judge: gives them.
-        race: a race on the log's pool, at its start. With a ``batch`` above 1, several queries are
-            judged at a time.
+        race: a race on the log's pool; one in the log is gone on with. With a ``batch`` above 1,
+            several queries are judged at a time.
         calls: cells (a candidate on a query) to judge now; None for no limit.
         workers: comparisons at a time, each with one request in flight.
         watch: called with the present verdict after every step.
@@ -164,7 +168,7 @@ def judge_race(
         fill(log, judge, cells=cells, workers=workers)
         tasks = catch_up(race, log.rows)
         if watch is not None:
-            watch(race.verdict())
+            watch(told(race.verdict(), log.contents))
     return told(race.verdict(), log.contents)
 
 
@@ -178,10 +182,8 @@ def catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[
         rows: annotations by query and model, see `llmsel.judging.replay.Contents`.
     """
     limit, race.most_failed = race.most_failed, 1.0  # what is known is told, however much failed
-    try:
-        left = _catch_up(race, rows)
-    finally:
-        race.most_failed = limit
+    left = _catch_up(race, rows)
+    race.most_failed = limit
     return () if race.failing else left
 
 
@@ -192,22 +194,20 @@ def _catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple
             row = rows.get(task.query, {})
             open_models = tuple(model for model in task.models if model not in row)
             known = {model: row[model].outcome for model in task.models if model in row}
-            race.tell(task.query, {m: a for m, a in known.items() if a != MISSING})
+            race.tell(task.query, known)
             if open_models:
                 left.append(Task(task.query, task.text, open_models))
-            elif MISSING in known.values():
-                race.give_up(task.query)
         if left:
             return tuple(left)
     return ()
 
 
-def resume(contents: Contents | AnnotationLog, **limits: Any) -> Race | None:
+def resume(contents: Contents | AnnotationLog, like: Race | None = None) -> Race | None:
     """Rebuild the race that a log holds, as far as its annotations go; None if it holds no race.
 
     Args:
         contents: the log, or what it says.
-        limits: of `llmsel.race.Race.of_settings`.
+        like: a race whose limits it takes (budget, most_failed); None for those of a new race.
 
     Raises:
         InputError: a rule that llmsel does not know, or settings that are none.
@@ -215,7 +215,10 @@ def resume(contents: Contents | AnnotationLog, **limits: Any) -> Race | None:
     if contents.race is None:
         return None
     try:
-        race = Race.of_settings(contents.session.pool, contents.race, **limits)
+        if like is None:
+            race = Race.of_settings(contents.session.pool, contents.race)
+        else:
+            race = like.continuing(contents.race)
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:

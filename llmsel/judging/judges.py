@@ -55,6 +55,9 @@ class Judge(ABC):
         """
         return None
 
+    def stop(self) -> None:  # noqa: B027 - optional
+        """Begin nothing more, and break off soon what is under way."""
+
     @property
     def spent(self) -> Mapping[str, float] | None:
         """What was spent so far, with the keys of `estimate`; None if it costs nothing."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import warnings
 import weakref
 from collections.abc import Mapping
@@ -381,9 +380,12 @@ def _header(pool: Pool, wanted: Wanted) -> dict[str, Any]:
         InputError: a session that cannot be.
     """
     strategy = make("Random" if wanted.strategy is None else wanted.strategy)
-    seed = secrets.randbelow(2**31) if wanted.seed is None else wanted.seed
     session = Session(
-        ready(pool, strategy), strategy, seed=seed, rule=wanted.rule, delta=wanted.delta or 0.0
+        ready(pool, strategy),
+        strategy,
+        seed=wanted.seed,
+        rule=wanted.rule,
+        delta=wanted.delta or 0.0,
     )
     pool = session.pool
     return {
@@ -395,7 +397,7 @@ def _header(pool: Pool, wanted: Wanted) -> dict[str, Any]:
         "baseline": pool.baseline,
         "strategy": plain(strategy.settings),
         "seed": session.seed,
-        "seed_chosen": wanted.seed is not None,
+        "seed_chosen": not session.seed_drawn,
         "rule": None if session.rule is None else plain(session.rule.settings),
         "delta": session.delta,
         **_stamp(),

@@ -66,12 +66,12 @@ class AnnotationView:
         """Build the view and show the first pair."""
         log.session.pool.need("responses")
         if race is None and _to_begin(log):
-            drawn = log.session.seed_drawn
-            race = Race(log.session.pool, seed=log.session.seed, seed_drawn=drawn, delta=DELTA)
+            race = Race(log.session.pool, delta=DELTA)
         if race:
-            race = race if log.race is None else race.continuing(log.race)
-            log.begin_race(race.settings)
-        self._race = resume(log, most_failed=1.0)  # a person skips as they like
+            own = race if log.race is None else race.continuing(log.race)
+            log.begin_race(own.settings)
+        self._limits = race or None
+        self._race = resume(log, self._limits)
         self._steady = True
         self.log = log
         self.annotator = annotator
@@ -128,7 +128,7 @@ class AnnotationView:
     def _came_through(self) -> bool:
         """After a stop in the middle of a press: whether that press is in the log."""
         shown = self.query, self.group
-        self._race = resume(self.log, most_failed=1.0)
+        self._race = resume(self.log, self._limits)
         self._next()
         return shown != (self.query, self.group)
 
@@ -159,7 +159,7 @@ class AnnotationView:
         while True:
             shown = bool(self.log.given) and self.log.given[-1].order != "not shown"
             self.log.undo()
-            self._race = resume(self.log, most_failed=1.0)
+            self._race = resume(self.log, self._limits)
             if shown:
                 return
 
@@ -233,6 +233,8 @@ class AnnotationView:
     def _show_pair(self) -> None:
         if self.query is None or self.group is None:
             end = "Every query is annotated." if self._race is None else "The race is over."
+            if self._race is not None and self._race.failing:
+                end = "Too many pairs were skipped: undo, or race with a larger 'most_failed'."
             self._text.value = f"<b>{end}</b>"
             self._left.value = self._right.value = ""
             return

@@ -135,17 +135,13 @@ def _late(contents: Contents) -> str:
 
 
 def _seed(contents: Contents) -> str:
-    """Say whether the seed was drawn; nothing where no order depends on it."""
-    header, race = contents.header, contents.race
-    seed = header.get("seed") if race is None else race.get("seed")
-    chosen = header.get("seed_chosen")
-    if race is not None and race.get("seed_drawn"):
-        chosen = False
-    elif race is not None and seed != header.get("seed"):
-        chosen = True
-    if chosen is None:
-        return f"seed {seed}; the log is too old to say whether it was chosen."
-    return f"the seed {seed} was chosen, not drawn." if chosen else f"seed {seed}, drawn at random."
+    """Say whether the seed of the order was drawn."""
+    race = contents.race
+    if race is None:
+        seed, drawn = contents.header.get("seed"), contents.header.get("seed_chosen") is False
+    else:
+        seed, drawn = race.get("seed"), race.get("seed_drawn", False)
+    return f"the seed {seed} was {'drawn at random' if drawn else 'chosen, not drawn'}."
 
 
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

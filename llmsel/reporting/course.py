@@ -12,6 +12,7 @@ _NAMES = {
     "delta": "margin in win rate (delta)",
     "batch": "queries asked for at a time (batch)",
     "seed": "seed of the order",
+    "seed_drawn": "seed drawn at random",
 }
 
 
@@ -50,4 +51,5 @@ def _shown(value: object) -> str:
     """Return a value on one line; dictionaries as name = value."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {_shown(each)}" for name, each in value.items()) or "none"
-    return "none" if value is None else str(value)
+    words = {None: "none", True: "yes", False: "no"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)

@@ -26,6 +26,8 @@ def rebased(pool: Pool, baseline: str, *, votes: bool = True) -> Pool:
     """Return the pool with another baseline, its outcomes re-derived from the old ones.
 
     Args:
+        pool: with outcomes.
+        baseline: one of its models.
         votes: compute the weak votes against the new baseline where the pool has responses.
 
     Raises:
@@ -34,7 +36,7 @@ def rebased(pool: Pool, baseline: str, *, votes: bool = True) -> Pool:
     if baseline not in pool.models:
         raise unknown("baseline", baseline, pool.models)
     outcomes = pool.need("outcomes").astype(np.int16)
-    b = pool.models.index(baseline)
+    b = pool.column(baseline)
     unknown_cell = (outcomes == MISSING) | (outcomes[:, [b]] == MISSING)
     derived = np.where(unknown_cell, MISSING, np.sign(outcomes - outcomes[:, [b]]))
     derived[:, b] = 0
@@ -55,8 +57,8 @@ def with_baseline(name: str, baseline: str, *, votes: bool = True) -> tuple[Pool
 
 
 @functools.lru_cache(maxsize=2)
-def _own_baseline(name: str, votes: bool, files: str) -> Pool:
-    """Load once for all baselines (``files``: what is in them); pools do not change."""
+def _own_baseline(name: str, votes: bool, _files: str) -> Pool:
+    """Load once for all baselines, as long as the files hold the same; pools do not change."""
     return load(name, votes=votes)
 
 

@@ -54,7 +54,7 @@ class Contest:
     @property
     def everyone(self) -> int:
         """Calls that judging every candidate on the whole pool takes."""
-        return self.orders.shape[1] * len(self.pool.candidates)
+        return int(self.orders.shape[1]) * len(self.pool.candidates)
 
     def credit(self, name: str, delta: float = 0.0) -> np.ndarray:
         """Score the answers of a method on the grid.
@@ -350,7 +350,7 @@ def _credit(named: np.ndarray, near: np.ndarray) -> np.ndarray:
     """Share of the models named that are near: shape ``named.shape[:-1]``."""
     if named.ndim == 3:
         near = near[:, None]
-    return (named & near).sum(axis=-1) / named.sum(axis=-1)
+    return np.asarray((named & near).sum(axis=-1) / named.sum(axis=-1))
 
 
 def stratified(pool: Pool, orders: np.ndarray) -> np.ndarray:

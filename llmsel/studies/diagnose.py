@@ -116,7 +116,7 @@ def flat_curve(result: Result, strategy: str) -> Check:
 
 def baseline_dominance(pool: Pool) -> Check:
     """Highest win rate of a candidate; below one half, the baseline beats them all."""
-    rates = np.delete(pool.win_rates(), pool.baseline_index)
+    rates = pool.win_rates()[pool.candidate_columns]
     return _check(
         CHECKS[1],
         float(rates.max()),
@@ -182,7 +182,7 @@ def near_duplicates(pool: Pool) -> Check:
 
     Without responses: the same outcome and the same votes.
     """
-    keep = [j for j in range(pool.n_models) if j != pool.baseline_index]
+    keep = pool.candidate_columns
     if pool.responses is not None:
         cells = pool.responses[:, keep]
     else:

@@ -16,6 +16,7 @@ def first_stable(curve: np.ndarray, level: float) -> np.ndarray:
 
     Args:
         curve: float, shape ``(..., B)``: value at budgets 1..B.
+        level: to be kept.
 
     Returns:
         float64, shape ``(...)``: the budget in annotations, NaN where the last value is below.

@@ -39,7 +39,7 @@ def subsets(n_queries: int, budget: int) -> np.ndarray:
 def entropy_after(pool: Pool, chosen: np.ndarray, *, belief: Belief) -> np.ndarray:
     """Entropy in nats after annotating each subset: int ``(C, b)`` to float64 ``(C,)``."""
     logs = np.log(belief.likelihood(pool.need("outcomes")))
-    return entropy(logs[chosen].sum(axis=1))
+    return np.asarray(entropy(logs[chosen].sum(axis=1)))
 
 
 def planned_entropy(pool: Pool, chosen: np.ndarray, *, belief: Belief) -> np.ndarray:
@@ -49,7 +49,7 @@ def planned_entropy(pool: Pool, chosen: np.ndarray, *, belief: Belief) -> np.nda
     for k in range(votes.shape[2]):
         logs = np.log(belief.likelihood(votes[:, :, k]))
         total += entropy(logs[chosen].sum(axis=1))
-    return total / votes.shape[2]
+    return np.asarray(total / votes.shape[2])
 
 
 def plan_greedily(pool: Pool, budget: int, *, belief: Belief) -> np.ndarray:
@@ -67,7 +67,8 @@ def credit(pool: Pool, chosen: np.ndarray) -> np.ndarray:
     rates = pool.win_rates(chosen)
     leads = rates >= rates.max(axis=1, keepdims=True) - SLACK
     truth = pool.win_rates()
-    return (leads & (truth >= truth.max() - SLACK)).sum(axis=1) / leads.sum(axis=1)
+    best = truth >= truth.max() - SLACK
+    return np.asarray((leads & best).sum(axis=1) / leads.sum(axis=1))
 
 
 def against_all(
@@ -76,6 +77,9 @@ def against_all(
     """Hold the greedy rule against every subset of the same size.
 
     Args:
+        pool: a tiny one, with outcomes and votes, and every cell judged.
+        budget: queries in a subset.
+        belief: of the rule; None takes the default.
         seeds: random orders that break the rule's ties; its numbers are averaged over them.
 
     Returns:

@@ -52,6 +52,7 @@ def by_group(
     """Measure weak judges and LLM Selector within each group of queries, and on all.
 
     Args:
+        pool: with outcomes and votes.
         groups: the group of each query.
         permutations: shuffles of the votes for the null; 0 leaves it out.
         least: groups with fewer queries are left out.

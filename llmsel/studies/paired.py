@@ -17,6 +17,8 @@ def area(scores: Scores, metric: str = IDENTIFICATION, *, upto: int | None = Non
     """Mean of a metric over the budgets, per realization.
 
     Args:
+        scores: of every strategy.
+        metric: whose mean is taken.
         upto: largest budget counted; None takes all.
 
     Returns:

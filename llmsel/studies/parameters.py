@@ -1,8 +1,8 @@
 """Tune a strategy's parameters without any real judgement: the weak judges play the oracle.
 
-ARCHITECTURE.md, "Method": run the strategy against the noisy outcomes, keep the parameters that reach
-90 % identification of the noisy-best model with the fewest queries, ties by the area under the
-identification curve.
+ARCHITECTURE.md, "Method": run the strategy against the noisy outcomes, keep the parameters that
+reach 90 % identification of the noisy-best model with the fewest queries, ties by the area under
+the identification curve.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class CandidatesOnly(LLMSelector):
     def prepare(self, pool: Pool) -> None:
         """Take the candidates' weak votes."""
         super().prepare(pool)
-        self._candidates = np.delete(np.arange(pool.n_models), pool.baseline_index)
+        self._candidates = pool.candidate_columns
         self._votes = np.ascontiguousarray(self._votes[:, self._candidates])
 
     def observe(self, chosen: np.ndarray, outcomes: np.ndarray) -> None:
@@ -152,6 +152,7 @@ def sensitivity(
     """Run LLM Selector at every (eps_loss, eps_draw) inside the simplex, on the same pools.
 
     Args:
+        pool: with outcomes and votes.
         step: of the grid.
         share: budget as a share of the pool.
         votes_as_oracle: True: the weak judges' majority is the oracle, as in tuning.

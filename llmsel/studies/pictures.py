@@ -43,9 +43,9 @@ def compact(notebook: nbformat.NotebookNode) -> None:
 def main(names: list[str]) -> None:
     """Compact the pictures of some notebooks on disk."""
     for name in names:
-        notebook = nbformat.read(Path(name), as_version=4)
+        notebook = nbformat.read(Path(name), as_version=4)  # type: ignore[no-untyped-call]
         compact(notebook)
-        nbformat.write(notebook, name)
+        nbformat.write(notebook, name)  # type: ignore[no-untyped-call]
 
 
 if __name__ == "__main__":

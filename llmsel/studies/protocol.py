@@ -208,12 +208,14 @@ def _kept(
     """Do one block, or read it where an interrupted experiment has left it."""
     if path is None:
         return work()
-    with contextlib.suppress(OSError, ValueError, EOFError, zipfile.BadZipFile):
+    try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
             return dict(kept)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile):
+        pass  # absent or damaged
     made = work()
-    with contextlib.suppress(OSError), write_atomically(path) as file:  # a full disk costs no work
-        np.savez(file, **made)
+    with contextlib.suppress(OSError), write_atomically(path) as new:  # a full disk costs no work
+        np.savez(new, **made)  # type: ignore[arg-type]
     return made
 
 

@@ -219,10 +219,10 @@ def execute(run: Run, progress: bool = True) -> Path:
         notebook = _presentable(_read(part))
         note = {"key": made_of, "parameters": dict(run.parameters)}
         note["outputs"] = _hashes(ROOT / path for path in run.outputs)
-        note["content"] = _content(json.loads(nbformat.writes(notebook))["cells"])
+        note["content"] = _content(json.loads(_text(notebook))["cells"])
         notebook.metadata["llmsel"] = note
         with write_atomically(run.rendered) as file:
-            file.write(f"{nbformat.writes(notebook)}\n".encode())
+            file.write(f"{_text(notebook)}\n".encode())
         part.unlink()
     _note_seconds(run, time.monotonic() - began)
     return run.rendered
@@ -230,13 +230,17 @@ def execute(run: Run, progress: bool = True) -> Path:
 
 def _read(path: Path) -> Any:
     try:
-        return nbformat.read(path, as_version=4)
+        return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     except ValueError as error:
         raise InputError(f"'{path}' is no notebook; it may be torn.") from error
 
 
+def _text(notebook: Any) -> str:
+    return str(nbformat.writes(notebook))  # type: ignore[no-untyped-call]
+
+
 def _presentable(notebook: Any) -> Any:
-    """Leave out what differs in every run and on every machine; let links lead out of the folder."""
+    """Leave out what differs in every run, or on every machine; mend links; shrink pictures."""
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times
         cell.metadata.pop("papermill", None)
@@ -352,8 +356,7 @@ def _spread(todo: Sequence[Run], workers: int) -> dict[str, str]:
         joblib.delayed(_alone)(run) for run in sorted(todo, key=seconds, reverse=True)
     )
     try:
-        for name, error in tqdm(work, desc="notebooks", total=len(todo), disable=not todo):
-            done[name] = error
+        done.update(tqdm(work, desc="notebooks", total=len(todo), disable=not todo))
     except BrokenProcessPool:
         lost = "its worker process was killed; run it again, what is finished is kept"
         done |= {run.name: lost for run in todo if run.name not in done and not up_to_date(run)}
@@ -392,7 +395,7 @@ def cluster(backend: str | None, address: str | None) -> Any:
         if backend == "dask":
             from dask.distributed import Client
 
-            client = Client(address) if address else Client()
+            client = Client(address)  # type: ignore[no-untyped-call]
             return joblib.parallel_config(backend="dask", client=client)
         if backend == "ray":
             import ray

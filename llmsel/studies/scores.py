@@ -1,7 +1,7 @@
 """From chosen queries to tables: identification, near-best, win-rate gap, annotation efficiency.
 
-Definitions of ARCHITECTURE.md, "Method". A strategy's answer after b annotations is the model with the
-highest win rate on them (the baseline takes part with 1/2); t models tied at the top count 1/t
+Definitions of ARCHITECTURE.md, "Method". A strategy's answer after b annotations is the model with
+the highest win rate on them (the baseline takes part with 1/2); t models tied at the top count 1/t
 each. The truth is the model, or the models, with the highest win rate on the whole pool of the
 realization.
 
@@ -73,12 +73,12 @@ def leaders(rows: np.ndarray, complete: bool) -> np.ndarray:
     """Mark the leading models after each annotation: bool, shape ``(R, B, M)``."""
     if complete:
         total = np.cumsum(rows, axis=1, dtype=np.int32)
-        return total == total.max(axis=-1, keepdims=True)
+        return np.asarray(total == total.max(axis=-1, keepdims=True))
     judged = rows != MISSING
     total = np.cumsum(np.where(judged, rows, 0), axis=1, dtype=np.int32)
     count = np.cumsum(judged, axis=1, dtype=np.int32)
     rate = np.where(count > 0, total / np.maximum(count, 1), -np.inf)
-    return rate >= rate.max(axis=-1, keepdims=True) - SLACK
+    return np.asarray(rate >= rate.max(axis=-1, keepdims=True) - SLACK)
 
 
 def curves(result: Result, scores: Scores | None = None) -> pd.DataFrame:

@@ -112,7 +112,9 @@ def queries() -> Iterator[Any]:
 def calls() -> Iterator[Any]:
     """What every way to spend calls pays and names, and the capitals behind the races."""
     for pool in (alike(), made(), made(gaps=True)):
-        contest = compete(pool, _methods(), shares=(0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0), **PROTOCOL)
+        contest = compete(
+            pool, every_method(), shares=(0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.0), **PROTOCOL
+        )
         yield contest.leaders, contest.ends
     for rule in (Certified(), Certified(0.2, 0.4), Heuristic()):
         yield from _evidence(rule)
@@ -137,7 +139,7 @@ def tables() -> Iterator[Any]:
     yield baselines.star_winners(("a", "b", "c"), rates)
 
 
-def _methods() -> list[Method]:
+def every_method() -> list[Method]:
     """Every way to spend calls, some with other parameters than the usual ones."""
     return [
         Racing(Certified(), name="certified"),

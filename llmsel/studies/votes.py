@@ -47,6 +47,9 @@ def noisy_votes(pool: Pool, flip: float, *, judges: int = 1, seed: int = 0) -> n
     """Votes that are the oracle's outcome, but with chance ``flip`` one of the two others.
 
     Args:
+        pool: with outcomes.
+        judges: number of judges z.
+        seed: of the errors.
         flip: in [0, 1]; 0 is `perfect_votes`, 2/3 holds no information.
 
     Returns:
@@ -105,6 +108,7 @@ def agreement(pool: Pool, votes: np.ndarray | None = None) -> pd.DataFrame:
     """How well each weak judge guesses the oracle's outcomes, cell by cell and model by model.
 
     Args:
+        pool: with outcomes.
         votes: int8, shape ``(n, M, z)``; None takes the pool's.
 
     Returns:
@@ -207,6 +211,7 @@ def run_votes(pool: Pool, votes: Mapping[str, np.ndarray], **protocol: Any) -> d
     """Run LLM Selector once per set of votes, and Random, all on the same pools.
 
     Args:
+        pool: with outcomes.
         votes: name -> int8, shape ``(n, M, z)``.
         protocol: of `llmsel.run`; ``strategy`` (a `Strategy`) replaces LLM Selector.
 
@@ -227,6 +232,9 @@ def noise_sweep(
     """Run LLM Selector with one noisy judge at a time, from perfect to useless.
 
     Args:
+        pool: with outcomes.
+        seed: of the judges and of the pools.
+        **protocol: realizations, pool_size, budget, jobs of `llmsel.run`.
         flips: flip rates of `llmsel.studies.votes.noisy_votes`.
         repeats: judges drawn per flip rate; the perfect one (0) is the same each time.
 
@@ -259,8 +267,8 @@ def shuffled_null(
 
     Returns:
         One row per run: ``votes`` (``Random``, ``real``, ``shuffle 1``, ...), ``value`` (mean of
-        the metric over budgets and realizations), and ``difference``, ``low``, ``high``: the real votes
-        minus this run, 95 % paired over realizations.
+        the metric over budgets and realizations), and ``difference``, ``low``, ``high``: the real
+        votes minus this run, 95 % paired over realizations.
     """
     shuffles = {f"shuffle {k}": shuffled_votes(pool, seed + k) for k in range(1, permutations + 1)}
     scores = run_votes(pool, {"real": pool.need("votes"), **shuffles}, seed=seed, **protocol)

@@ -277,11 +277,11 @@ def test_arena_hard_refuses_what_it_does_not_know(put, change, message):
 def bench(put):
     """Three models, four queries; the votes of every rule."""
     models, queries = ("a", "b", "gpt-3.5-turbo"), range(81, 85)
-    table = ["question_id,turn,model_a,model_b,n_human_a,n_human_b,n_human_ties"]
-    table += ["81,1,a,gpt-3.5-turbo,2,1,1", "81,2,a,gpt-3.5-turbo,0,9,0"]  # turn 2 is not read
-    table += ["82,1,a,gpt-3.5-turbo,2,0,2"]  # as many ties as wins
-    table += ["83,1,a,gpt-3.5-turbo,0,0,0", "81,1,gpt-3.5-turbo,b,1,0,0"]
-    table += ["84,1,gpt-3.5-turbo,b,1,2,0", "81,1,a,b,0,1,0"]
+    table = ["question_id,turn,model_a,model_b,n_human_a,n_human_b,n_human_ties,gpt4_winner"]
+    table += ["81,1,a,gpt-3.5-turbo,2,1,1,B", "81,2,a,gpt-3.5-turbo,0,9,0,A"]  # turn 2 is not read
+    table += ["82,1,a,gpt-3.5-turbo,2,0,2,tie"]  # as many ties as wins
+    table += ["83,1,a,gpt-3.5-turbo,0,0,0,A", "81,1,gpt-3.5-turbo,b,1,0,0,B"]
+    table += ["84,1,gpt-3.5-turbo,b,1,2,0,", "81,1,a,b,0,1,0,A"]
     content = {
         f"{mt_bench.TEXTS}/question.jsonl": [
             {"question_id": q, "category": "invented", "turns": [f"ask {q}", "and then?"]}
@@ -308,6 +308,15 @@ def test_mt_bench_takes_the_plurality_and_leaves_the_unjudged_missing(bench):
     assert pool.outcomes.tolist() == expected
     assert pool.responses[0].tolist() == ["a 81", "", "gpt-3.5-turbo 81"]
     assert pool.notes["cells without a human vote"] == 4 and pool.notes["empty responses"] == 4
+
+
+def test_mt_bench_with_gpt4_as_the_cheap_judge(bench):
+    pool = mt_bench.load(cheap="gpt-4")
+    assert pool.outcomes.tolist() == mt_bench.load().outcomes.tolist()
+    assert pool.votes[..., 0].tolist() == [[-1, 1, 0], [0, 0, 0], [1, 0, 0], [0, 0, 0]]
+    assert pool.notes["votes that stand for a missing verdict"] == 4
+    with pytest.raises(InputError, match="unknown judge of mt-bench 'gpt-5': did you mean 'gpt-4'"):
+        mt_bench.load(cheap="gpt-5")
 
 
 def test_mt_bench_with_another_baseline(bench):

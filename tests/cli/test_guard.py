@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from helpers.commands import ANSWERS, mistake, ok, run
 
+from llmsel._base.errors import InputError
 from llmsel.cli import guard, judge, options
 
 POOL = ("--pool", ANSWERS, "--baseline", "alpha")
@@ -38,6 +39,8 @@ def failing(monkeypatch):
         (OSError("a library's\nown words"), "a library's own words"),
         (EOFError("No data left in file"), "a file ends before its time"),
         (MemoryError(), "not enough memory"),
+        (RecursionError(), "nested too deeply"),
+        (InputError("x" * 5000), "xxx ..."),
     ],
 )
 def test_trouble_with_files_is_one_sentence(failing, tmp_path, error, said):

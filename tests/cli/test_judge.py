@@ -175,3 +175,14 @@ def test_whatever_a_program_does_is_a_failed_judgement_that_is_named(tmp_path, a
         if entry.outcome not in (-1, 0, 1)
     }
     assert list(reasons) == ["q2"] and why in reasons["q2"]
+
+
+def test_what_failed_is_judged_again_on_request(tmp_path):
+    program, log = tmp_path / "grade.py", tmp_path / "log.jsonl"
+    program.write_text("def score(query, response):\n    raise OSError('no reference yet')\n")
+    judge = ("judge", log, *POOL, "--program", f"{program}:score")
+    assert "--retry-failed" in ok(*judge, code=1)
+    program.write_text("def score(query, response):\n    return len(response)\n")
+    assert "judgements failed" in ok(*judge, code=1)  # nothing is asked again by itself
+    told = ok(*judge, "--retry-failed")
+    assert "had failed were judged again" in told and "'gamma' is the best" in told

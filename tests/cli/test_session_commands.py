@@ -98,3 +98,37 @@ def test_generate_asks_before_it_starts(tmp_path):
         told = json.loads(ok(*arguments, "--json"))
         assert told["answers"] == 10 and told["new"] == 0 and told["failed"] == {}
         assert told["spent"]["requests"] == 0 and len(server.bodies) == 10
+
+
+def test_a_damaged_log_is_checked_and_repaired(tmp_path):
+    log, pool = tmp_path / "log.jsonl", ("--pool", ANSWERS, "--baseline", "alpha")
+    asked = json.loads(ok("session", "ask", log, *pool, "--json"))
+    ok("session", "tell", log, asked["query"], "beta=loss", "gamma=win", *pool)
+    assert ok("session", "check", log) == "3 lines, 0 damaged\n"
+    whole = log.read_bytes()
+    log.write_bytes(whole.replace(b'"outcome": -1', b'"outcome": +1').replace(b"}\n", b"}\n", 1))
+    assert log.read_bytes() != whole
+    told = ok("session", "check", log, code=1)
+    assert "line 2 is damaged" in told and told.endswith("3 lines, 1 damaged\n")
+    assert "line 2" in mistake("session", "status", log, *pool)
+    found = json.loads(ok("session", "check", log, "--repair", "--json", code=1))
+    assert found["lines"] == 3 and found["backup"].startswith(str(log))
+    assert "0 damaged" in ok("session", "check", log)
+    assert "no log" in mistake("session", "check", tmp_path / "absent")
+
+
+def test_the_seed_of_a_race_is_drawn_and_noted_or_said_to_be_chosen(tmp_path):
+    pool = ("--pool", ANSWERS, "--baseline", "alpha")
+    grade = tmp_path / "grade.py"
+    grade.write_text("def longer(query, response):\n    return len(response)\n")
+    seeds = set()
+    for name in "ab":
+        judge = ("judge", tmp_path / name, *pool, "--program", f"{grade}:longer")
+        assert "drawn at random" in ok(*judge)
+        race = json.loads((tmp_path / name).read_text().split("\n")[1])
+        seeds.add(race["race"]["seed"])
+    assert len(seeds) == 2
+    assert "the seed 7 was chosen, not drawn" in ok(
+        *judge[:1], tmp_path / "c", *judge[2:], "--seed", 7
+    )
+    assert "drawn at random" in ok(*judge)  # gone on with: the log's seed, which was drawn

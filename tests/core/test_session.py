@@ -1,5 +1,6 @@
 """Session: the engine with one realization; nothing lost, nothing overstated."""
 
+import html
 import re
 
 import numpy as np
@@ -193,7 +194,7 @@ def test_the_log_keeps_the_stopping_rule(tmp_path):
         AnnotationLog(path, pool, delta=0.2)
     with pytest.raises(InputError, match="was begun with rule"):
         AnnotationLog(path, pool, rule=Certified(0.05))
-    assert said.certificate.statement in report(read_log(path, pool)).replace("&#39;", "'")
+    assert said.certificate.statement in html.unescape(report(read_log(path, pool)))
 
 
 def test_a_seed_is_drawn_unless_it_is_given_and_the_statement_says_which():

@@ -1,6 +1,8 @@
 """What makes runs go out of date: a change of what the engine does, not of how it is written."""
 
 import hashlib
+import importlib
+import pkgutil
 
 import nbformat
 import numpy as np
@@ -11,8 +13,18 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from llmsel import elimination, strategies, weak_judges
 from llmsel._base import intervals
 from llmsel._base.files import ROOT
-from llmsel.studies import by_query, efficiency, paired, provenance, reproduce, scores
+from llmsel.studies import (
+    by_query,
+    efficiency,
+    methods,
+    paired,
+    provenance,
+    reproduce,
+    scores,
+    trial,
+)
 from llmsel.studies.methods import anytime, ladder, peers
+from llmsel.studies.methods.desk import Method
 from llmsel.studies.provenance import computing_code, digest, families
 
 # The golden picks belong to an epoch: when old ones change, raise RESULTS_EPOCH and note both here.
@@ -192,3 +204,12 @@ def test_a_run_depends_on_what_its_notebook_uses(run, monkeypatch, where, name, 
     monkeypatch.setattr(where, name, value)
     now |= {family: provenance.measure(family) for family in now}
     assert (reproduce.key(run) != before) == outdated
+
+
+def test_the_trial_holds_every_strategy_and_every_method():
+    """A new one is added to llmsel/studies/trial.py, or its changes would go unnoticed."""
+    for module in pkgutil.iter_modules(methods.__path__):
+        importlib.import_module(f"{methods.__name__}.{module.name}")
+    known = {kind for kind in Method.__subclasses__() if kind.__module__.startswith("llmsel.")}
+    assert known == {type(method) for method in trial.every_method()}
+    assert set(strategies.possible(trial.worded())) == set(strategies.STRATEGIES)

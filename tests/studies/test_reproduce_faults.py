@@ -81,7 +81,9 @@ def test_two_processes_do_not_make_the_same_run(here):
 def test_a_cache_that_cannot_be_written_is_one_sentence(here, monkeypatch):
     (here / "file").write_text("")
     monkeypatch.setenv("LLMSEL_CACHE", str(here / "file"))
-    with pytest.raises(InputError, match="cannot be written .*name another folder in LLMSEL_CACHE"):
+    with pytest.raises(
+        InputError, match=r"cannot be written .*name another folder in LLMSEL_CACHE"
+    ):
         reproduce.execute(Run("one", "tiny"), progress=False)
 
 
@@ -123,7 +125,7 @@ def test_a_torn_notebook_is_one_sentence(here):
 def test_two_runs_may_not_make_one_file(tmp_path):
     entry = '[[run]]\nname = "{}"\nnotebook = "x"\noutputs = ["a.csv", "{}.csv"]\n'
     (tmp_path / "batch.toml").write_text(entry.format("a", "a") + entry.format("b", "b"))
-    with pytest.raises(InputError, match="the runs 'a' and 'b' both make 'a.csv'"):
+    with pytest.raises(InputError, match=r"the runs 'a' and 'b' both make 'a\.csv'"):
         reproduce.batch(tmp_path / "batch.toml")
 
 

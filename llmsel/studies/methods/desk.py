@@ -61,6 +61,8 @@ class Desk:
 
         Args:
             who: int, shape ``(r,)``: realizations.
+            first: place of the first query.
+            count: number of queries.
             models: bool, shape ``(r, M)``: whom to judge.
 
         Returns:
@@ -78,7 +80,7 @@ class Desk:
         """
         self._charge(who, self.paid[models].astype(np.int64))
         self.queries[who] = np.maximum(self.queries[who], places + 1)
-        return self._outcomes[self._orders[who, places], models]
+        return np.asarray(self._outcomes[self._orders[who, places], models])
 
     def due(self, who: np.ndarray, cost: int = 1) -> bool:
         """Tell whether paying ``cost`` calls passes a budget at which answers are noted."""

@@ -77,7 +77,7 @@ class Ladder:
 
     def row(self, who: np.ndarray, places: np.ndarray) -> np.ndarray:
         """Return what is known of one query each: int8 (r, M), MISSING where not judged."""
-        return self._rows[who, places]
+        return np.asarray(self._rows[who, places])
 
     @property
     def mean(self) -> np.ndarray:
@@ -98,5 +98,4 @@ def top(values: np.ndarray) -> np.ndarray:
 
 def best_of(values: np.ndarray, rank: np.ndarray) -> np.ndarray:
     """Position of the largest value of each row, ties by rank: int ``(R,)``."""
-    top = values == values.max(axis=1, keepdims=True)
-    return np.where(top, rank, rank.shape[1]).argmin(axis=1)
+    return np.asarray(np.where(top(values), rank, rank.shape[1]).argmin(axis=1))

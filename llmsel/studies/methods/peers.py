@@ -182,7 +182,7 @@ class UCBE(Method):
         mean = np.where(count > 0, total / np.maximum(count, 1), -np.inf)
         mean = np.take_along_axis(mean, rank, axis=1)
         mean[:, desk.baseline] = 0.0
-        return mean == mean.max(axis=1, keepdims=True)
+        return top(mean)
 
 
 class LUCB(Method):
