@@ -78,11 +78,12 @@ _STUDY = {  # experiments over many realizations
     "studies.methods.racing": ["Racing"],
     "studies.diagnose": ["diagnose"],
 }
+_ROOMS = ("answers", "benchmarks", "judging", "reporting", "studies")
 _REPRODUCE = {"benchmarks": ["load"]}  # the paper's benchmarks; the runs: llmsel reproduce
 
 __version__ = version("llmsel")
 __getattr__, __dir__, _ = lazy_loader.attach(
-    __name__, submod_attrs=_DECIDE | _JUDGE | _STUDY | _REPRODUCE
+    __name__, submodules=_ROOMS, submod_attrs=_DECIDE | _JUDGE | _STUDY | _REPRODUCE
 )
 
 __all__ = [

@@ -10,6 +10,8 @@ from llmsel.elimination import Heuristic
 from llmsel.pool import MISSING, draw_orders
 from llmsel.studies.by_call import compete, complete
 from llmsel.studies.methods.anytime import Anytime, _PairCapitals
+from llmsel.studies.methods.audit import Audit
+from llmsel.studies.methods.auditing import Auditing
 from llmsel.studies.methods.desk import Desk
 from llmsel.studies.methods.ladder import Ladder
 from llmsel.studies.methods.peers import (
@@ -34,6 +36,8 @@ METHODS = [
     Anytime(alpha=None, batch=8),
     Racing(),
     Racing(Heuristic(), batch=4),
+    Auditing(),
+    Auditing(Audit(switch="early", width=4), name="wide audit"),
 ]
 
 
@@ -51,6 +55,10 @@ class Counting(Desk):
     def cells(self, who, places, models):
         np.add.at(self.handed, (who, places, models), 1)
         return super().cells(who, places, models)
+
+    def judge(self, r, cells, race):
+        np.add.at(self.handed[r], tuple(np.transpose(cells)), 1)
+        return super().judge(r, cells, race)
 
 
 def desk_of(pool, realizations=6, grid=(), outcomes=None):

@@ -10,11 +10,19 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from llmsel.pool import MISSING, Pool
+
+
+class HasWinners(Protocol):
+    """What can state a present answer."""
+
+    @property
+    def winners(self) -> np.ndarray:
+        """Mark the answer: bool (M,), several where tied."""
 
 
 class Desk:
@@ -55,6 +63,7 @@ class Desk:
         self._outcomes, self._orders = outcomes, orders
         self._grid = np.append(grid, np.iinfo(np.int64).max)
         self._next = np.zeros(self.realizations, dtype=np.int64)  # first grid point not noted
+        self._touched = np.zeros(orders.shape, dtype=bool)  # by `judge`
 
     def rows(self, who: np.ndarray, first: int, count: int, models: np.ndarray) -> np.ndarray:
         """Judge some models on the queries ``first .. first + count - 1`` of the order.
@@ -81,6 +90,28 @@ class Desk:
         self._charge(who, self.paid[models].astype(np.int64))
         self.queries[who] = np.maximum(self.queries[who], places + 1)
         return np.asarray(self._outcomes[self._orders[who, places], models])
+
+    def judge(self, r: int, cells: Sequence[tuple[int, int]], race: HasWinners) -> list[int]:
+        """Judge some cells (place, model) of one realization, in any order.
+
+        Args:
+            r: the realization.
+            cells: none of the baseline's, none asked before.
+            race: its present answer is looked at only where a budget is passed.
+
+        Returns:
+            Their outcomes.
+        """
+        places, models = zip(*cells, strict=True)
+        if self.calls[r] + len(cells) > self._grid[self._next[r]]:
+            self.winners[r] = race.winners
+            self._charge(np.array([r]), np.array([len(cells)]))
+        else:
+            self.calls[r] += len(cells)
+        self._touched[r, list(places)] = True
+        self.queries[r] = np.count_nonzero(self._touched[r])
+        judged: list[int] = self._outcomes[self._orders[r, list(places)], list(models)].tolist()
+        return judged
 
     def due(self, who: np.ndarray, cost: int = 1) -> bool:
         """Tell whether paying ``cost`` calls passes a budget at which answers are noted."""

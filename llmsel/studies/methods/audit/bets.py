@@ -1,0 +1,124 @@
+"""Growth-optimal bets of an audit, tabulated.
+
+Nothing here is needed for a certificate to hold: any bet that is fixed before the outcome is fair.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+
+import numpy as np
+
+LEVELS = 200  # loss fractions p = (k + 1/2) / LEVELS
+LOG_RATES = [5e-4 * 2.0 ** (k / 6) for k in range(80)]  # growth per draw, in nats
+RATES = np.exp(LOG_RATES)  # rho
+DRAW_STEP = 0.1  # the share of draws over p (1 - p) is rounded to a multiple of this
+MOST_DRAWS = 2.0  # above, p_w or p_l would be negative
+SMALLEST_PAD = -12.0  # log of it; a pad that rounding could change would be no bet at all
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class BetTable:
+    """Best pads c and weights f for each predicted loss fraction and growth factor.
+
+    Attributes:
+        pad: float64 (len(RATES), LEVELS): c with f'(c) = rho.
+        weight: float64, the same shape: f(c).
+        gain: float64, the same shape: f(c) / rho - c, whose sum over the open queries exceeds D
+            exactly where the growth factor rho can be reached.
+    """
+
+    pad: np.ndarray
+    weight: np.ndarray
+    gain: np.ndarray
+
+
+def bet_table(draws: float) -> BetTable:
+    """Return the table for a share of draws over p (1 - p), rounded to DRAW_STEP."""
+    return _table(round(min(max(draws, 0.0), MOST_DRAWS) / DRAW_STEP))
+
+
+@functools.cache
+def _table(draw_level: int) -> BetTable:
+    """Solve f'(c) = rho by bisection in log c; f is concave, so f' falls from infinity to 1."""
+    p = ((np.arange(LEVELS) + 0.5) / LEVELS)[:, None]
+    draw = draw_level * DRAW_STEP * p * (1 - p)
+    loss, win = p - draw / 2, 1 - p - draw / 2
+
+    def weight(c: np.ndarray) -> np.ndarray:
+        f: np.ndarray = (1 + c) ** loss * (0.5 + c) ** draw * c**win
+        return f
+
+    low = np.full((LEVELS, len(RATES)), SMALLEST_PAD)
+    high = np.full((LEVELS, len(RATES)), 10.0)
+    for _ in range(45):
+        c = np.exp((low + high) / 2)
+        slope = weight(c) * (loss / (1 + c) + draw / (0.5 + c) + win / c)
+        low, high = (
+            np.where(slope > RATES, np.log(c), low),
+            np.where(slope > RATES, high, np.log(c)),
+        )
+    c = np.exp((low + high) / 2)
+    f = weight(c)
+    gain = f / RATES - c
+    return BetTable(*(np.ascontiguousarray(values.T) for values in (c, f, gain)))
+
+
+class Bet:
+    """Where to draw, and what to bet there, for the open queries of one challenger.
+
+    Attributes:
+        weight: float64 (rem,): draw with chances proportional to it.
+        growth: nats that a draw is expected to bring; 0 without a bet.
+    """
+
+    def __init__(self, level: np.ndarray, weight: np.ndarray, pads: np.ndarray, growth: float):
+        """Keep the predicted levels, int (rem,), weights, and pads by level, float64 (LEVELS,)."""
+        self.weight, self.growth, self._level, self._pads = weight, growth, level, pads
+
+    def needed(self, nats: float) -> int:
+        """Return the draws that are expected to bring some nats; all without a bet."""
+        everything = len(self.weight)
+        if self.growth <= 0 or nats >= self.growth * everything:
+            return everything
+        return max(1, math.ceil(nats / self.growth))
+
+    def pad(self, at: int) -> float:
+        """Return the pad of one position; nan without a bet."""
+        return float(self._pads[self._level[at]])
+
+    @property
+    def pads(self) -> float:
+        """The sum of all pads; nan without a bet."""
+        return float(np.bincount(self._level, minlength=LEVELS) @ self._pads)
+
+    def remove(self, at: int) -> None:
+        """Leave out one position; the last takes it."""
+        self.weight[at], self._level[at] = self.weight[-1], self._level[-1]
+        self.weight, self._level = self.weight[:-1], self._level[:-1]
+
+
+NO_BET = np.full(LEVELS, np.nan)
+
+
+def best_bet(p: np.ndarray, slack: float, draws: float) -> Bet:
+    """Return the bet of most growth.
+
+    Args:
+        p: float64 (rem,), predicted loss fractions.
+        slack: D.
+        draws: share of draws over p (1 - p).
+
+    Returns:
+        Without a growth to be expected: equal weights, and no bet.
+    """
+    table = bet_table(draws)
+    level = (p * LEVELS).astype(np.intp)
+    counts = np.bincount(level, minlength=LEVELS)
+    reached = int(np.count_nonzero(table.gain @ counts > slack))
+    if not reached:
+        return Bet(level, np.ones(len(p)), NO_BET, 0.0)
+    weight, pads = table.weight[reached - 1].take(level), table.pad[reached - 1]
+    return Bet(level, weight, pads, LOG_RATES[reached - 1])

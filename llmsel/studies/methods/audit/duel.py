@@ -1,0 +1,84 @@
+"""One challenger under audit: its open queries, what is predicted for them, and its draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from llmsel.studies.methods.audit.bets import best_bet
+from llmsel.studies.methods.audit.predictor import LossPredictor
+
+Cell = tuple[int, int]  # place of the query, column of the model
+
+
+class Draw(NamedTuple):
+    """One drawn cell and the bet on it: K *= (1/2 - r + pad) / (chance (D + pads)).
+
+    Attributes:
+        cell: what is to be judged.
+        chance: q, the chance with which it was drawn.
+        pad: its c; nan without a bet.
+        pads: the sum of c over the queries that were open; nan without a bet.
+    """
+
+    cell: Cell
+    chance: float
+    pad: float
+    pads: float
+
+
+class Duel:
+    """The open queries of a challenger, in an order that depends on its past draws only.
+
+    Args:
+        model: its column.
+        places: int (rem,), its open queries.
+    """
+
+    def __init__(self, model: int, places: np.ndarray):
+        """Predict nothing yet."""
+        self.model, self.count = model, len(places)
+        self._places = places
+        self._known = np.empty((2, len(places)))  # base and spread of LossPredictor
+        self._version = -1
+
+    def draw(
+        self,
+        predictor: LossPredictor,
+        slack: float,
+        short: float,
+        most: int,
+        pick: Callable[[int, np.ndarray], tuple[int, float]],
+    ) -> list[Draw]:
+        """Draw queries for most growth of the capital, without replacement from one q.
+
+        Args:
+            predictor: of loss fractions.
+            slack: D.
+            short: nats that the capital lacks; no more draws than are expected to bring them.
+            most: at most so many draws.
+            pick: takes the model and weights, draws a position, returns it with its chance.
+        """
+        if self._version != predictor.version:
+            places = self._places[: self.count]
+            self._known[0, : self.count] = predictor.base(self.model, places)
+            self._known[1, : self.count] = predictor.spread_query[places]
+            self._version = predictor.version
+        base, spread = self._known[:, : self.count]
+        bet = best_bet(predictor.predict(self.model, base, spread), slack, predictor.draws)
+        draws = []
+        for _ in range(min(most, bet.needed(short))):
+            at, chance = pick(self.model, bet.weight)
+            cell = (int(self._places[at]), self.model)
+            draws.append(Draw(cell, chance, bet.pad(at), bet.pads))
+            bet.remove(at)
+            self._remove(at)
+        return draws
+
+    def _remove(self, at: int) -> None:
+        """Close one query: the last one takes its position."""
+        self.count -= 1
+        self._places[at] = self._places[self.count]
+        self._known[:, at] = self._known[:, self.count]

@@ -1,0 +1,157 @@
+"""How likely is a model to lose on a query it is not judged on? A two-way logistic model.
+
+``logit P(loss) = level + strength_j + difficulty_i + gamma . g_ij`` with ridge priors, fitted to
+all judged cells by diagonal Newton sweeps. A draw counts as half a loss. Nothing that is
+certified depends on it: a wrong prediction costs calls, never validity.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+SD_MODEL, SD_QUERY, SD_FEATURE = 1.5, 1.5, 1.0  # prior standard deviations, in logits
+FREE = 1e-3  # ridge of the level, which is nearly free
+LONGEST_STEP = 2.0  # of one Newton update, in logits
+SHRINK = 0.1  # share of every prediction that is taken from the mean prediction
+LAST_SWEEPS = 4  # per refit; warm started, so few are enough
+
+
+def expit(z: np.ndarray) -> np.ndarray:
+    """Return the logistic function of z."""
+    out: np.ndarray = 1.0 / (1.0 + np.exp(-z))
+    return out
+
+
+class _Cells:
+    """The judged cells of one model: their places, and the sum of their losses."""
+
+    def __init__(self, size: int):
+        self.count, self.lost = 0, 0.0
+        self.places = np.empty(size, dtype=np.intp)
+
+    def add(self, place: int, loss: float) -> None:
+        self.places[self.count] = place
+        self.count += 1
+        self.lost += loss
+
+
+class LossPredictor:
+    """Fitted to judged cells; a loss fraction y is 1 for a loss, 1/2 for a draw, 0 for a win.
+
+    Attributes:
+        version: how often it was fitted; predictions made before are out of date.
+        difficulty: float64 (P,), in logits, positive where models lose.
+        strength: float64 (M,), in logits, positive for a model that loses.
+        draws: share of draws among the judged cells, over the mean of p (1 - p).
+    """
+
+    def __init__(self, n_queries: int, n_models: int, *, features: np.ndarray | None = None):
+        """Know nothing: every prediction is 1/2.
+
+        Args:
+            n_queries: number of queries P.
+            n_models: number of models M.
+            features: float64 of shape (P, M, F), known for all cells; None for none.
+        """
+        self.version = 0
+        self.strength, self.difficulty = np.zeros(n_models), np.zeros(n_queries)
+        self.spread_model = np.full(n_models, SD_MODEL**2)
+        self.spread_query = np.full(n_queries, SD_QUERY**2)
+        self.level, self.draws = 0.0, 0.0
+        self._features = np.zeros((n_queries, n_models, 0)) if features is None else features
+        self.gamma = np.zeros(self._features.shape[2])
+        self._places: list[int] = []
+        self._models: list[int] = []
+        self._losses: list[float] = []
+        self._of_model = [_Cells(n_queries) for _ in range(n_models)]
+
+    @property
+    def n_cells(self) -> int:
+        """Number of judged cells learned so far."""
+        return len(self._places)
+
+    def add(self, place: int, model: int, loss: float) -> None:
+        """Learn one judged cell."""
+        self._places.append(place)
+        self._models.append(model)
+        self._losses.append(loss)
+        self._of_model[model].add(place, loss)
+
+    def fit(self) -> None:
+        """Fit everything to all judged cells, starting from the present values."""
+        self.version += 1
+        if not self._places:
+            return
+        i, j = np.array(self._places), np.array(self._models)
+        y, g = np.array(self._losses), self._features[i, j]
+        for _ in range(LAST_SWEEPS if self.version > 1 else 3 * LAST_SWEEPS):
+            e, w = self._errors(i, j, y, g)
+            self.level += float(_step(e.sum(), w.sum(), self.level, FREE))
+            e, w = self._errors(i, j, y, g)
+            self.strength += _update(e, w, j, self.strength, SD_MODEL)
+            e, w = self._errors(i, j, y, g)
+            self.difficulty += _update(e, w, i, self.difficulty, SD_QUERY)
+            if g.shape[1]:
+                e, w = self._errors(i, j, y, g)
+                self.gamma += _step(e @ g, w @ (g * g), self.gamma, SD_FEATURE**-2)
+        _, w = self._errors(i, j, y, g)
+        self.spread_model = 1 / (np.bincount(j, w, len(self.strength)) + SD_MODEL**-2)
+        self.spread_query = 1 / (np.bincount(i, w, len(self.difficulty)) + SD_QUERY**-2)
+        self.draws = float((y == 0.5).sum() / max(w.sum(), 1e-9))
+
+    def refine(self, model: int) -> None:
+        """Update the strength of one model by one Newton step, all else as it is."""
+        cells, now, ridge = self._of_model[model], float(self.strength[model]), SD_MODEL**-2
+        if not cells.count:
+            return
+        p = expit(now + self.base(model, cells.places[: cells.count]))
+        expected = float(p.sum())
+        w = expected - float(p @ p)
+        step = (cells.lost - expected - now * ridge) / (w + ridge)
+        self.strength[model] = now + min(max(step, -LONGEST_STEP), LONGEST_STEP)
+        self.spread_model[model] = 1 / (w + ridge)
+
+    def base(self, model: int, places: np.ndarray) -> np.ndarray:
+        """Return the logits of some queries without the model's strength: float64 (k,)."""
+        base: np.ndarray = self.level + self.difficulty[places]
+        if len(self.gamma):
+            base = base + self._features[places, model] @ self.gamma
+        return base
+
+    def predict(self, model: int, base: np.ndarray, spread: np.ndarray) -> np.ndarray:
+        """Predict the loss fraction of one model on some queries.
+
+        Args:
+            model: its column.
+            base: float64 (k,), from `base`.
+            spread: float64 (k,), the queries' entries of ``spread_query``.
+
+        Returns:
+            float64 (k,): posterior means, shrunk towards their mean.
+        """
+        wide = 1 + (np.pi / 8) * (self.spread_model[model] + spread)
+        p = expit((self.strength[model] + base) / np.sqrt(wide))
+        return (1 - SHRINK) * p + SHRINK * float(p.sum()) / len(p)
+
+    def _errors(
+        self, i: np.ndarray, j: np.ndarray, y: np.ndarray, g: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return y - p and p (1 - p) of the judged cells."""
+        z = self.level + self.strength[j] + self.difficulty[i]
+        p = expit(z + g @ self.gamma if g.shape[1] else z)
+        return y - p, p * (1 - p)
+
+
+def _step(gradient: Any, curvature: Any, now: Any, ridge: float) -> np.ndarray:
+    """Return a bounded Newton step of a penalised logistic likelihood."""
+    step = (gradient - now * ridge) / (curvature + ridge)
+    return np.asarray(np.clip(step, -LONGEST_STEP, LONGEST_STEP))
+
+
+def _update(
+    e: np.ndarray, w: np.ndarray, group: np.ndarray, now: np.ndarray, sd: float
+) -> np.ndarray:
+    """Return the Newton steps of one value per group."""
+    return _step(np.bincount(group, e, len(now)), np.bincount(group, w, len(now)), now, sd**-2)

@@ -1,0 +1,371 @@
+"""The audit race straight from its formulas: one pool, loops, no NumPy but for random numbers."""
+
+import functools
+import math
+
+import numpy as np
+
+MISSING = -128
+RATES = [math.exp(5e-4 * 2 ** (k / 6)) for k in range(80)]
+
+
+@functools.cache
+def pad_and_weight(level, rate, draw_level):
+    """C with f'(c) = rho, and f(c), for the loss fraction (level + 1/2) / 200."""
+    p = (level + 0.5) / 200
+    draw = 0.1 * draw_level * p * (1 - p)
+    loss, win = p - draw / 2, 1 - p - draw / 2
+    low, high = -12.0, 10.0
+    for _ in range(45):
+        c = math.exp((low + high) / 2)
+        f = (1 + c) ** loss * (0.5 + c) ** draw * c**win
+        if f * (loss / (1 + c) + draw / (0.5 + c) + win / c) > RATES[rate]:
+            low = math.log(c)
+        else:
+            high = math.log(c)
+    c = math.exp((low + high) / 2)
+    return c, (1 + c) ** loss * (0.5 + c) ** draw * c**win
+
+
+def expit(z):
+    return 1 / (1 + math.exp(-z))
+
+
+class Logistic:
+    """logit P(loss) = level + strength_j + difficulty_i, diagonal Newton sweeps."""
+
+    def __init__(self, size, models):
+        self.cells = []
+        self.level, self.draws, self.fits = 0.0, 0.0, 0
+        self.strength, self.difficulty = [0.0] * models, [0.0] * size
+        self.spread_model, self.spread_query = [1.5**2] * models, [1.5**2] * size
+
+    def chance(self, i, j):
+        return expit(self.level + self.strength[j] + self.difficulty[i])
+
+    def step(self, values, at, ridge):
+        """One Newton step for each entry of a list; ``at`` says which entry a cell belongs to."""
+        e, w = [0.0] * len(values), [0.0] * len(values)
+        for cell in self.cells:
+            p = self.chance(cell[0], cell[1])
+            e[at(cell)] += cell[2] - p
+            w[at(cell)] += p * (1 - p)
+        for k in range(len(values)):
+            step = (e[k] - values[k] * ridge) / (w[k] + ridge)
+            values[k] += min(max(step, -2.0), 2.0)
+
+    def fit(self):
+        self.fits += 1
+        if not self.cells:
+            return
+        for _ in range(12 if self.fits == 1 else 4):
+            level = [self.level]
+            self.step(level, lambda cell: 0, 1e-3)
+            self.level = level[0]
+            self.step(self.strength, lambda cell: cell[1], 1 / 1.5**2)
+            self.step(self.difficulty, lambda cell: cell[0], 1 / 1.5**2)
+        of_model, of_query = [0.0] * len(self.strength), [0.0] * len(self.difficulty)
+        for i, j, _ in self.cells:
+            p = self.chance(i, j)
+            of_model[j] += p * (1 - p)
+            of_query[i] += p * (1 - p)
+        self.spread_model = [1 / (w + 1 / 1.5**2) for w in of_model]
+        self.spread_query = [1 / (w + 1 / 1.5**2) for w in of_query]
+        self.draws = sum(y == 0.5 for *_, y in self.cells) / max(sum(of_model), 1e-9)
+
+    def refine(self, model):
+        mine = [self.chance(i, j) for i, j, _ in self.cells if j == model]
+        if not mine:
+            return
+        w = sum(p * (1 - p) for p in mine) + 1 / 1.5**2
+        e = sum(y for _, j, y in self.cells if j == model) - sum(mine)
+        step = (e - self.strength[model] / 1.5**2) / w
+        self.strength[model] += min(max(step, -2.0), 2.0)
+        self.spread_model[model] = 1 / w
+
+    def predict(self, model, places):
+        ps = []
+        for i in places:
+            wide = 1 + math.pi / 8 * (self.spread_model[model] + self.spread_query[i])
+            z = self.strength[model] + self.level + self.difficulty[i]
+            ps.append(expit(z / math.sqrt(wide)))
+        mean = sum(ps) / len(ps)
+        return [0.9 * p + 0.1 * mean for p in ps]
+
+
+def audit(  # noqa: C901 - in one piece, as it is read
+    table, baseline, *, alpha=0.05, delta=0.0, seed=0, width=1, switch="predicted", **more
+):
+    """Race over a table in drawn order.
+
+    Returns the rounds of cells in planned order, log capitals, live models, winners, stop.
+    """
+    gain, start = more.get("gain", 0.8), more.get("start", 0.5)
+    prune = more.get("prune", ((2.5, 1 / 3), (6.0, 0.1)))
+    size, models = len(table), len(table[0])
+    share = 0.3 if delta > 0 and models <= more.get("few", 20) else 0.0
+    everyone, half = range(models), [0.0 if j == baseline else 0.5 for j in range(models)]
+    rank = np.random.default_rng([seed, 0]).permutation(models).tolist()
+    streams = {j: np.random.default_rng([seed, 1, j]) for j in everyone}
+    logistic = Logistic(size, models)
+    capital, live, racing = [math.log(1 - share)] * models, set(everyone), set(everyone)
+    pair = {(l, j): share / (models - 1) * (l != j) for l in everyone for j in everyone}  # noqa: E741
+    pair_growth = {}
+    seen_of = [set(range(size)) if j == baseline else set() for j in everyone]
+    low, high, total, known = ([0.0] * models for _ in range(4))
+    known[baseline] = size
+    limit, rounds, past = -math.log(alpha), [], []
+    growth = [0.0] * models
+    state = {"calls": 0, "fitted": 0}
+
+    def learn(place, j):
+        seen_of[j].add(place)
+        state["calls"] += j != baseline
+        a = table[place][j]
+        low[j] += -0.5 if a == MISSING else a / 2
+        high[j] += 0.5 if a == MISSING else a / 2
+        if a != MISSING:
+            total[j] += a / 2
+            known[j] += 1
+            logistic.cells.append((place, j, 0.5 - a / 2))
+
+    def rate(j):
+        if j not in live or (not known[j] and seen_of[j]):
+            return -math.inf
+        return total[j] / known[j] if known[j] else 0.0
+
+    def left(j):
+        return (size - len(seen_of[j])) * half[j]
+
+    def leader(of):
+        return min(of, key=lambda j: (-rate(j), rank[j]))
+
+    def decided():
+        if len(live) == 1:
+            return True
+        return all(len(seen_of[j]) == size for j in live)
+
+    def drop(keep, gone):
+        for j in sorted(live):
+            if j != keep and (gone(j) or capital[j] >= limit):
+                live.discard(j)
+                racing.discard(j)
+
+    def drop_in_plain():
+        floor = max(low[a] - left(a) for a in live)
+        drop(leader(racing), lambda j: floor > high[j] + left(j))
+
+    def bets(t):
+        """Opponents and stakes of each model, before the shared query t (1, 2, ...)."""
+        rem, out = size - t + 1, {}
+        ranked = sorted(
+            (j for j in racing if rate(j) > -math.inf), key=lambda j: (-rate(j), rank[j])
+        )
+        for j in everyone:
+            group = [a for a in ranked[:4] if a != j][:3] or [j]
+            group = (group + [group[0]] * 3)[:3]
+            best = (-math.inf, None)
+            for u in range(5):
+                for v in range(5 - u):
+                    w = [u / 4, v / 4, (4 - u - v) / 4]
+                    s = sum(wk * (low[a] - high[j]) for wk, a in zip(w, group, strict=True))
+                    square = sum(
+                        sum(wk * (r[a] - r[j]) for wk, a in zip(w, group, strict=True)) ** 2
+                        for r in past
+                    )
+                    loss = half[j] + sum(wk * half[a] for wk, a in zip(w, group, strict=True))
+                    d = s / (t + 4)
+                    variance = max(0.01, (square + 1.25) / (t + 4) - d * d)
+                    e = max(d, 0.0) * size / rem
+                    stake = min(e / (variance + e * e), 0.9 / max(loss - s / rem, 1e-9))
+                    value = stake * e - stake * stake * (variance + e * e) / 2
+                    if value > best[0] + 1e-12:
+                        best = (value, [stake * wk for wk in w])
+            allowed = [-(low[a] - high[j]) / rem for a in group]
+            out[j] = (group, best[1], allowed)
+            growth[j] = best[0]
+        return out
+
+    def pair_bets(t):
+        """Stake and allowed mean of each pair (l, j): j is better than l by more than delta."""
+        rem, out = size - t + 1, {}
+        for l in everyone:  # noqa: E741
+            for j in everyone if share else ():
+                s = low[l] - high[j]
+                square = sum((r[l] - r[j]) ** 2 for r in past)
+                d, m = s / (t + 4), (-delta * size - s) / rem
+                variance = max(0.01, (square + 1.25) / (t + 4) - d * d)
+                e = max(d + delta, 0.0) * size / rem
+                stake = min(e / (variance + e * e), 0.9 / max(half[l] + half[j] + m, 1e-9))
+                out[l, j] = (stake, m)
+                pair_growth[l, j] = stake * e - stake * stake * (variance + e * e) / 2
+        return out
+
+    def against(l):  # noqa: E741
+        """Log capitals against "better than l by more than delta"."""
+        if not share:
+            return list(capital)
+        return [math.log(math.exp(capital[j]) + pair[l, j]) for j in everyone]
+
+    def within():
+        if not share or not past:
+            return False
+        l = leader(racing)  # noqa: E741
+        won = against(l)
+        return all(
+            won[j] >= limit or low[l] - high[j] + delta * size >= left(l) + left(j)
+            for j in live - {l}
+        )
+
+    def shared(places):
+        paid = sorted(racing - {baseline})
+        rounds.append([(place, j) for place in places for j in paid])
+        for place in places:
+            placed, pairs_placed = bets(place + 1), pair_bets(place + 1)
+            for j in paid:
+                learn(place, j)
+            row = table[place]
+            for j in racing:
+                group, stakes, allowed = placed[j]
+                factor = 1.0
+                for a, stake, m in zip(group, stakes, allowed, strict=True):
+                    lost = -0.5 if row[a] == MISSING else row[a] / 2
+                    won = 0.5 if row[j] == MISSING else row[j] / 2
+                    factor += stake * (lost - won - m)
+                capital[j] += math.log(factor)
+                for l in racing if share else ():  # noqa: E741
+                    stake, m = pairs_placed[l, j]
+                    lost = -0.5 if row[l] == MISSING else row[l] / 2
+                    pair[l, j] *= 1 + stake * (lost - won - m)
+            past.append(
+                [row[a] / 2 if a in racing and row[a] != MISSING else 0.0 for a in everyone]
+            )
+
+    def switch_now(t):
+        if switch == "never" or t < 2 or state["calls"] < start * size:
+            return False
+        if switch == "early":
+            return True
+        first, rem, loss = leader(racing), size - t, {}
+        for j in everyone:
+            loss[j] = (known[j] / 2 - total[j] + 1) / (known[j] + 2)
+        mark = max(loss[first] - delta, 0.01)
+        plain, audited, won = {}, {}, against(first)
+        for j in live - {first}:
+            p, need = loss[j], limit - capital[j]
+            kl = p * math.log(p / mark) + (1 - p) * math.log((1 - p) / (1 - mark))
+            kl = kl if p > loss[first] - delta else 0.0
+            plain[j] = min(need / max(growth[j], 1e-12), 0.8 * rem)
+            if share:
+                short = limit - math.log(pair[first, j])
+                plain[j] = min(plain[j], short / max(pair_growth[first, j], 1e-12))
+            audited[j] = min((limit - won[j]) / max(kl, 1e-12), 0.8 * rem)
+        paid = [j for j in plain if j != baseline]
+        cost = sum(plain[j] for j in paid) + (max(plain.values()) if first != baseline else 0)
+        other = (rem if first != baseline else 0) + sum(audited[j] for j in paid)
+        return other < gain * cost
+
+    def end(champion=None):
+        named = {j for j in live if rate(j) == max(rate(a) for a in live)}
+        if len(live) == 1:
+            stop = "within delta" if delta > 0 and champion is not None else "one left"
+        else:
+            stop = "tied" if len(named) > 1 else "pool exhausted"
+        return rounds, capital, live, named, stop
+
+    # the plain race, and the best after the switch
+    t, switched = 0, None
+    while True:
+        if decided():
+            return end()
+        if within():
+            live = {leader(racing)}
+            return end(leader(racing))
+        if switched is None and switch_now(t):
+            switched = t
+        if switched is not None:
+            part = next((s for f, s in prune if t < min(f * switched, size)), None)
+            if part is not None:
+                count = math.ceil(part * len(live))
+                for j in sorted(racing, key=lambda j: (-rate(j), rank[j]))[count:]:
+                    racing.discard(j)
+            if part is None or len(racing) == 1:
+                break
+        paid = len(racing - {baseline})
+        places = range(t, min(t + max(1, width // max(1, paid)), size))
+        shared(places)
+        t += len(places)
+        drop_in_plain()
+
+    # the champion in full
+    champion = leader(racing)
+    capital = against(champion)
+    rest = [i for i in range(size) if i not in seen_of[champion]]
+    if rest:
+        rounds.append([(i, champion) for i in rest])
+        for i in rest:
+            learn(i, champion)
+        drop(champion, lambda j: max(low[a] - left(a) for a in live) > high[j] + left(j))
+        if decided():
+            return end(champion)
+
+    def slack(j):
+        return high[j] + left(j) - low[champion] - delta * size
+
+    # challengers, strongest first
+    drop(champion, lambda j: slack(j) < 0)
+    duels = {}
+    while not decided():
+        plan, spare, asked = [], width, list(duels)
+        while spare:
+            if not asked:
+                if len(logistic.cells) > 1.05 * state["fitted"]:
+                    logistic.fit()
+                    state["fitted"] = len(logistic.cells)
+                waiting = [j for j in live if len(seen_of[j]) < size and j not in duels]
+                if not waiting:
+                    break
+                asked = [min(waiting, key=lambda j: (round(logistic.strength[j], 9), rank[j]))]
+                duels[asked[0]] = [i for i in range(size) if i not in seen_of[asked[0]]]
+            j = asked.pop(0)
+            places, d = duels[j], slack(j)
+            levels = [int(p * 200) for p in logistic.predict(j, places)]
+            draw_level = round(min(max(logistic.draws, 0.0), 2.0) / 0.1)
+            reached, count = None, len(places)
+            for k in range(80):
+                terms = [pad_and_weight(level, k, draw_level) for level in levels]
+                if sum(f - RATES[k] * c for c, f in terms) <= RATES[k] * d:
+                    break
+                reached, gain_of_draw = terms, 5e-4 * 2 ** (k / 6)
+            if reached and limit - capital[j] < gain_of_draw * len(places):
+                count = max(1, math.ceil((limit - capital[j]) / gain_of_draw))
+            weights = [f for _, f in reached] if reached else [1.0] * len(places)
+            pads = [c for c, _ in reached] if reached else [math.nan] * len(places)
+            for _ in range(min(count, spare)):
+                number, sofar = streams[j].random() * sum(weights), 0.0
+                for at, weight in enumerate(weights):  # noqa: B007
+                    sofar += weight
+                    if sofar > number:
+                        break
+                plan.append(((places[at], j), weights[at] / sum(weights), pads[at], sum(pads)))
+                spare -= 1
+                for values in (places, weights, pads):
+                    values[at] = values[-1]
+                    values.pop()
+        rounds.append([cell for cell, *_ in plan])
+        for (place, j), chance, pad, pads in plan:
+            d = slack(j)
+            if d >= 0 and d + pads > 0 and capital[j] < limit:
+                r = 0.5 if table[place][j] == MISSING else table[place][j] / 2
+                factor = (0.5 - r + pad) / (chance * (d + pads))
+                capital[j] += math.log(factor) if factor > 0 else -math.inf
+            learn(place, j)
+        for j in duels:
+            logistic.refine(j)
+        if any(capital[j] >= limit or slack(j) < 0 or not places for j, places in duels.items()):
+            full = [j for j in live if len(seen_of[j]) == size]
+            best = max(full, key=lambda j: (low[j], -j))
+            champion = best if low[best] > low[champion] else champion
+            drop(champion, lambda j: slack(j) < 0)
+            duels = {j: places for j, places in duels.items() if j in live and places}
+    return end(champion)

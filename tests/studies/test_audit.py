@@ -1,0 +1,389 @@
+"""The audit race: exact enumeration of small pools, missing cells, replay, rounds."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from llmsel._base.errors import InputError
+from llmsel.pool import MISSING
+from llmsel.studies.methods.audit import OVER, Audit, AuditRace
+from llmsel.studies.methods.audit.bets import LEVELS, RATES, best_bet, bet_table
+from llmsel.studies.reference import audit as audit_literal
+
+SIZE, MODELS, BASELINE = 5, 3, 2  # of the pools that are enumerated
+LONGEST = 1 / 3  # alpha of the enumerations: so large that models are dropped by capital
+
+
+class Scripted(AuditRace):
+    """A race whose draws follow a script of positions; past its end it takes the first."""
+
+    def __init__(self, *arguments, script=(), salt=0, **options):
+        self.script, self.taken, self.chance = list(script), [], 1.0
+        self.salt = salt
+        super().__init__(*arguments, **options)
+        self.predictor.predict = self.hashed
+
+    def hashed(self, model, base, spread):
+        """Predict anything: a function of what is known that has nothing to do with the pool."""
+        seed = [self.salt, model, self.calls, int(1000 * self.ledger.total.sum()) % 997]
+        return np.random.default_rng(seed).uniform(0.01, 0.99, len(base))
+
+    def _pick(self, j, weight):
+        place = self.script[len(self.taken)] if len(self.taken) < len(self.script) else 0
+        self.taken.append((place, len(weight)))
+        chance = float(weight[place] / weight.sum())
+        self.chance *= chance
+        return place, chance
+
+
+def play(race, table):
+    while cells := race.ask():
+        for cell in cells:
+            race.tell(cell, int(table[cell]))
+    return race
+
+
+def leaves(make, table):
+    """Play every course of a race; each comes with its probability in ``chance``."""
+    script: list[int] = []
+    while True:
+        race = play(make(script), table)
+        yield race
+        taken = [list(t) for t in race.taken]
+        while taken and taken[-1][0] + 1 == taken[-1][1]:
+            taken.pop()
+        if not taken:
+            return
+        script = [place for place, _ in taken[:-1]] + [taken[-1][0] + 1]
+
+
+def courses(rule, table, delta, salt):
+    """Play every course in every order of the queries: (race, probability, its table)."""
+    orders = list(itertools.permutations(range(SIZE)))
+    for order in orders:
+        mine = table[list(order)]
+
+        def make(script):
+            return Scripted(
+                rule, SIZE, MODELS, baseline=BASELINE, delta=delta, script=script, salt=salt
+            )
+
+        for race in leaves(make, mine):
+            yield race, race.chance / len(orders)
+
+
+def random_table(seed, missing=False):
+    """Draw a pool in which models 0 and 1 are close, and draws and losses are frequent."""
+    rng = np.random.default_rng(seed)
+    values = [-1, 0, 1, MISSING] if missing else [-1, 0, 1]
+    table = rng.choice(values, size=(SIZE, MODELS)).astype(np.int8)
+    table[:, BASELINE] = 0
+    return table
+
+
+def sums(table):
+    low = np.where(table == MISSING, -1, table).sum(axis=0) / 2
+    high = np.where(table == MISSING, 1, table).sum(axis=0) / 2
+    return low, high
+
+
+def judged_rate(table):
+    known = np.maximum((table != MISSING).sum(axis=0), 1)
+    return np.where(table == MISSING, 0, table).sum(axis=0) / 2 / known
+
+
+RULES = [
+    Audit(alpha=LONGEST, switch="early", prune=()),
+    Audit(alpha=LONGEST, switch="early", prune=(), width=4),
+    Audit(alpha=LONGEST, switch="early", few=2),
+    Audit(alpha=LONGEST),
+]
+
+
+@pytest.mark.parametrize("delta", [0.0, 0.15])
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("rule", RULES, ids=["early", "wide", "pruned", "predicted"])
+def test_wrong_certificates_have_at_most_probability_alpha(rule, delta, missing):
+    """Summed exactly over all orders and all draws; the model left out is within delta."""
+    seed = RULES.index(rule) + 4 * missing
+    table = random_table(seed, missing)
+    rate, total, wrong = judged_rate(table), 0.0, 0.0
+    for race, chance in courses(rule, table, delta, seed):
+        total += chance
+        off = rate[race.winners].min() < rate.max() - delta - 1e-9
+        wrong += chance * (race.certified and off)
+    assert total == pytest.approx(1)
+    assert wrong <= rule.alpha + 1e-9
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("width", [1, 4])
+def test_the_capital_of_a_best_model_does_not_grow_in_the_mean(width, missing):
+    """Carried over from the plain race, through changes of champion: its mean is at most 1."""
+    rule = Audit(alpha=1e-12, switch="early", prune=(), width=width)  # nobody is dropped by it
+    for seed in range(2):
+        table = random_table(10 + seed, missing)
+        best = int(judged_rate(table).argmax())
+        mean = 0.0
+        for race, chance in courses(rule, table, 0.0, seed):
+            mean += chance * math.exp(race.capital[best])
+        assert mean <= 1 + 1e-9
+
+
+def started(rule, table, champion, seen, delta, capital, salt, script=()):
+    """A race in its audit, on a pool judged in part: the champion in full, others in places."""
+    race = Scripted(
+        rule, len(table), table.shape[1], baseline=BASELINE, delta=delta, salt=salt, script=script
+    )
+    for j, places in seen.items():
+        for place in places:
+            race._learn((place, j), int(table[place, j]))
+    race.champion, race.phase = champion, "challenge"
+    race.capital[:] = np.log(capital)
+    race._drop_beaten()
+    race._advance()
+    return race
+
+
+@pytest.mark.parametrize("delta", [0.0, 0.1])
+@pytest.mark.parametrize("width", [1, 3])
+def test_a_true_claim_gains_nothing_from_any_start(width, delta):
+    """Partly judged starts, carried capital, hashed predictions: E[K] <= K of the start."""
+    rule = Audit(alpha=1e-12, width=width)
+    checked = 0
+    for seed in range(40):
+        table = random_table(100 + seed, missing=seed % 2 == 1)
+        rng = np.random.default_rng(seed)
+        low, high = sums(table)
+        if high[1] < max(low[0], low[BASELINE]) + delta * SIZE:  # a claim is false
+            continue
+        seen = {0: range(SIZE), 1: np.flatnonzero(rng.random(SIZE) < 0.3).tolist()}
+
+        def make(script, seen=seen, table=table, seed=seed):
+            return started(rule, table, 0, seen, delta, [1.0, 2.5, 1.0], seed, script)
+
+        mean = total = 0.0
+        for race in leaves(make, table):
+            assert race.live[1]
+            mean += race.chance * math.exp(race.capital[1])
+            total += race.chance
+        assert total == pytest.approx(1)
+        assert mean <= 2.5 + 1e-9
+        checked += 1
+    assert checked >= 10
+
+
+def test_each_factor_has_mean_at_most_one_and_none_is_negative():
+    """One draw, in closed form: sum_i q_i factor_i <= 1 exactly when the claim allows it."""
+    rng = np.random.default_rng(0)
+    bets = 0
+    for _ in range(300):
+        rem = int(rng.integers(1, 12))
+        r = rng.choice([-0.5, 0, 0.5], rem)
+        slack = float(rem / 2 - r.sum() + rng.choice([0, 0.5, 1.0]))  # the claim is true
+        bet = best_bet(rng.uniform(0.01, 0.99, rem), slack, float(rng.uniform(0, 2)))
+        pad = np.array([bet.pad(at) for at in range(rem)])
+        if np.isnan(bet.pads) or slack + bet.pads == 0:
+            continue
+        assert bet.pads == pytest.approx(pad.sum())
+        q = bet.weight / bet.weight.sum()
+        factor = (0.5 - r + pad) / (q * (slack + bet.pads))
+        assert (factor >= 0).all()
+        assert (q * factor).sum() <= 1 + 1e-9
+        bets += 1
+    assert bets > 50
+
+
+def test_the_table_holds_the_best_pads():
+    """f'(c) = rho, f is at least what any other pad gives at that rate."""
+    table = bet_table(0.7)
+    p = (np.arange(LEVELS) + 0.5) / LEVELS
+    draw = 0.7 * p * (1 - p)
+    loss, win = p - draw / 2, 1 - p - draw / 2
+    for k in (20, 50, 79):
+        for c in (0.01, 0.3, 2.0, 20.0):
+            f = (1 + c) ** loss * (0.5 + c) ** draw * c**win
+            assert (f / RATES[k] - c <= table.gain[k] + 1e-9).all()
+
+
+def test_no_bet_is_placed_where_no_growth_is_predicted():
+    bet = best_bet(np.full(10, 0.2), 8.0, 0.0)
+    assert np.isnan(bet.pads) and np.isnan(bet.pad(3)) and (bet.weight == 1).all()
+
+
+def pool(seed=0, queries=40, models=7, missing=0.0):
+    rng = np.random.default_rng(seed)
+    chance = np.linspace(0.75, 0.3, models - 1)
+    hard = rng.normal(0, 1, (queries, 1))
+    win = rng.random((queries, models - 1)) < 1 / (
+        1 + np.exp(-(np.log(chance / (1 - chance)) + hard))
+    )
+    table = np.where(rng.random(win.shape) < 0.1, 0, np.where(win, 1, -1))
+    table = np.where(rng.random(win.shape) < missing, MISSING, table)
+    return np.column_stack([table, np.zeros(queries, dtype=int)]).astype(np.int8)
+
+
+def race_on(table, rule=None, seed=0, **options):
+    rule = Audit(switch="early") if rule is None else rule
+    return rule.begin(*table.shape, baseline=table.shape[1] - 1, seed=seed, **options)
+
+
+def trace(race, table, how):
+    """Play with a way of asking; return the rounds of cells, each sorted."""
+    rng, rounds, done = np.random.default_rng(1), [], set()
+    while cells := race.ask():
+        rounds.append(sorted(cells))
+        while open_ := [c for c in race.ask(how["limit"]) if c not in done]:
+            open_ = [open_[i] for i in rng.permutation(len(open_))] if how["shuffle"] else open_
+            for cell in open_:
+                done.add(cell)
+                race.tell(cell, int(table[cell]))
+            if set(rounds[-1]) <= done:
+                break
+    return rounds
+
+
+@pytest.mark.parametrize("width", [1, 4, 16, 64])
+def test_same_seed_same_cells_however_they_are_asked_and_told(width):
+    table = pool(1)
+    rule = Audit(switch="early", width=width)
+    ways = [{"limit": None, "shuffle": False}, {"limit": 3, "shuffle": True}]
+    first, second = (race_on(table, rule), race_on(table, rule))
+    assert trace(first, table, ways[0]) == trace(second, table, ways[1])
+    assert (first.capital == second.capital).all()
+    assert (first.stop, first.calls) == (second.stop, second.calls)
+
+
+def test_another_seed_draws_other_cells():
+    table = pool(1)
+    plain = {"limit": None, "shuffle": False}
+    assert trace(race_on(table, seed=0), table, plain) != trace(
+        race_on(table, seed=1), table, plain
+    )
+
+
+def test_a_race_is_replayed_from_what_was_told():
+    """Stop anywhere; the tells so far bring a new race to the same state."""
+    table = pool(2, missing=0.05)
+    race, told = race_on(table), []
+    while cells := race.ask():
+        race.tell(cells[-1], int(table[cells[-1]]))
+        told.append((cells[-1], int(table[cells[-1]])))
+        if len(told) in (5, 60, 120):
+            again = race_on(table)
+            for cell, outcome in told:
+                again.tell(cell, outcome)
+            assert again.ask() == race.ask()
+            assert (again.capital == race.capital).all()
+            assert again.state() == race.state()
+
+
+@pytest.mark.parametrize("switch", ["predicted", "early", "never"])
+@pytest.mark.parametrize("width", [1, 8])
+def test_every_race_ends_with_the_best_model_of_an_easy_pool(switch, width):
+    table = pool(3, queries=120)
+    race = play(race_on(table, Audit(switch=switch, width=width)), table)
+    assert race.certified and race.phase == OVER
+    assert race.winners.tolist() == (judged_rate(table) == judged_rate(table).max()).tolist()
+    assert race.calls < table.size
+
+
+def test_missing_judgements_never_freeze_a_race_and_drop_nobody_they_could_save():
+    """All of one challenger's judgements fail: it may be the best, so it stays."""
+    table = pool(4, queries=30)
+    table[:, 1] = MISSING
+    race = play(race_on(table), table)
+    assert race.phase == OVER
+    assert race.live[1]
+
+
+def test_a_missing_judgement_counts_as_a_win_of_the_challenger():
+    table = pool(5)
+    race = race_on(table)
+    while race.phase != "challenge":
+        for cell in race.ask():
+            race.tell(cell, int(table[cell]))
+    (cell,) = race.ask()
+    before, slack = race.capital[cell[1]], race.ledger.slack(cell[1], race.champion, 0.0)
+    race.tell(cell, MISSING)
+    assert race.capital[cell[1]] <= before
+    assert race.ledger.slack(cell[1], race.champion, 0.0) == slack
+    assert race.ledger.unknown[cell[1]] == 1
+
+
+def test_a_tie_for_the_best_is_said_to_be_one():
+    table = pool(6, queries=12, models=4)
+    table[:, 1] = table[::-1, 0]
+    table[:, 2] = -1
+    table[:, :2] = np.where(np.arange(12)[:, None] < 6, [[1, 1]], [[1, -1]])
+    table[:, 1] = table[::-1, 0]
+    race = play(race_on(table), table)
+    assert race.stop == "tied"
+    assert race.winners.tolist() == [True, True, False, False]
+
+
+def test_a_baseline_that_beats_everyone_wins_for_free():
+    table = pool(7)
+    table[:, :-1] = -1
+    race = play(race_on(table), table)
+    assert race.winners.tolist() == [False] * 6 + [True]
+    assert race.stop == "one left"
+
+
+def test_features_may_be_given_and_change_no_verdict():
+    table = pool(8, queries=80)
+    features = np.random.default_rng(0).normal(size=(*table.shape, 2))
+    race = play(race_on(table, features=features), table)
+    assert race.winners.argmax() == judged_rate(table).argmax()
+
+
+@pytest.mark.parametrize(
+    "options", [{"alpha": 0}, {"switch": "now"}, {"width": 0}, {"gain": 0}, {"prune": ((0.5, 1),)}]
+)
+def test_settings_out_of_range_are_refused(options):
+    with pytest.raises(InputError):
+        Audit(**options)
+
+
+def test_cells_not_asked_for_are_refused():
+    race = race_on(pool(9))
+    with pytest.raises(InputError, match="not asked for"):
+        race.tell((39, 0), 1)
+    race.tell((0, 0), 1)
+    with pytest.raises(InputError, match="told before"):
+        race.tell((0, 0), 1)
+    with pytest.raises(InputError, match="outcome 2"):
+        race.tell((0, 1), 2)
+    with pytest.raises(InputError, match="delta"):
+        Audit().begin(5, 3, baseline=2, delta=1.0)
+
+
+def planned(race, table):
+    """Play; return the rounds in planned order."""
+    rounds = []
+    while cells := race.ask():
+        rounds.append(cells)
+        for cell in cells:
+            race.tell(cell, int(table[cell]))
+    return rounds
+
+
+@pytest.mark.parametrize("width", [1, 5])
+@pytest.mark.parametrize(("delta", "few"), [(0.0, 20), (0.05, 20), (0.05, 2)])
+@pytest.mark.parametrize("switch", ["predicted", "early", "never"])
+def test_the_literal_version_chooses_the_same_cells(switch, delta, few, width):
+    for seed in range(2):
+        table = pool(20 + seed, queries=50, models=12, missing=0.04 * seed)
+        rule = Audit(switch=switch, width=width, few=few)
+        race = race_on(table, rule, seed=seed, delta=delta)
+        rounds = planned(race, table)
+        expected = audit_literal.audit(
+            table.tolist(), 11, switch=switch, width=width, delta=delta, seed=seed, few=few
+        )
+        assert rounds == expected[0]
+        assert race.capital == pytest.approx(expected[1], abs=1e-6)
+        assert set(np.flatnonzero(race.live)) == expected[2]
+        assert set(np.flatnonzero(race.winners)) == expected[3]
+        assert race.stop == expected[4]
