@@ -20,7 +20,7 @@ import pandas as pd
 
 from llmsel._base.errors import InputError
 from llmsel._base.files import json_lines, read_text
-from llmsel._base.terminal import encodable
+from llmsel._base.terminal import encodable, short
 from llmsel.answers import inspect_log
 
 FAILED = "$ERROR$"  # FastChat and Arena-Hard store this as the answer of a model that failed
@@ -91,8 +91,7 @@ def _long(path: Path, model: str | None) -> Iterator[Record]:
         except ImportError as error:
             raise InputError(f"to read '{path}', pip install pyarrow.") from error
         except (OSError, ValueError, KeyError, TypeError) as error:  # of pyarrow, or of its pandas
-            said = " ".join(str(error).split())[:120]
-            raise InputError(f"'{path}' is no whole Parquet file: {said}.") from error
+            raise InputError(f"'{path}' is no whole Parquet file: {short(error)}.") from error
     elif path.suffix == ".csv":
         frame = _csv(path)
     else:
@@ -124,7 +123,7 @@ def read_table(frame: pd.DataFrame, where: Callable[[int], str]) -> Iterator[Rec
         if column not in frame:
             raise InputError(
                 f"{where(0).rpartition(',')[0]} has no column '{column}'; it has "
-                f"{', '.join(map(str, frame.columns))}."
+                f"{short(', '.join(map(str, frame.columns)))}."
             )
     for i, row in enumerate(frame.to_dict("records")):
         for column in ("model", "query_id", "response"):
@@ -224,8 +223,8 @@ def _lm_eval(path: Path, model: str | None) -> Iterator[Record]:
         said = _first(_first(_need(row, "resps", where), where), where)
         if not isinstance(said, str):
             raise InputError(
-                f"{where}: the response is {json.dumps(said)[:40]}, not text; only tasks that "
-                "generate text can be compared (not log-likelihoods)."
+                f"{where}: the response is {short(json.dumps(said), 40)}, not text; only tasks "
+                "that generate text can be compared (not log-likelihoods)."
             )
         yield Record(
             model=model or path.parent.name.replace("__", "/"),
@@ -271,7 +270,7 @@ def _inspect(path: Path, model: str | None) -> Iterator[Record]:
             continue
         if sample.get("error"):
             raise InputError(
-                f"{where}: the model failed here ({str(sample['error'])[:80]}); retry the "
+                f"{where}: the model failed here ({short(sample['error'])}); retry the "
                 "evaluation (inspect eval-retry)."
             )
         asked = sample.get("input")
@@ -339,7 +338,7 @@ def _numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _need(row: Any, key: str, where: str) -> Any:
     if not isinstance(row, dict) or key not in row:
         has = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-        raise InputError(f"{where}: no '{key}'; it has {has or 'nothing'}.")
+        raise InputError(f"{where}: no '{key}'; it has {short(has) or 'nothing'}.")
     return row[key]
 
 

@@ -181,6 +181,13 @@ def catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[
         race: at whatever step.
         rows: annotations by query and model, see `llmsel.judging.replay.Contents`.
     """
+    limit, race.most_failed = race.most_failed, 1.0  # what is known is told, however much failed
+    left = _catch_up(race, rows)
+    race.most_failed = limit
+    return () if race.failing else left
+
+
+def _catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[Task, ...]:
     while tasks := race.ask():
         left = []
         for task in tasks:
