@@ -23,7 +23,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from llmsel._base.errors import InputError
-from llmsel._base.files import VERSION
+from llmsel._base.files import VERSION, write_atomically
 from llmsel._base.intervals import wilson
 from llmsel.judging.collect import verdict_of
 from llmsel.judging.provenance import bias, remarks_of, warnings_of
@@ -60,8 +60,11 @@ def write_report(log: str | Path, pool: Pool, path: str | Path) -> Path:
     path = Path(path)
     if path.is_file() and not _is_report(path.read_bytes()):
         raise InputError(f"'{path}' is there and is no report of llmsel; name another file.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    if path.exists() and not path.is_file():  # a pipe or a device: nothing to keep whole
+        path.write_text(page, encoding="utf-8")
+        return path
+    with write_atomically(path) as file:
+        file.write(page.encode())
     return path
 
 

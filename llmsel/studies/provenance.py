@@ -58,6 +58,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.belief": ("queries",),
     "llmsel.strategies": ("queries",),
     "llmsel.elimination": ("calls",),
+    "llmsel.audit": ("calls",),
     "llmsel.studies.by_call": ("calls",),
     "llmsel.studies.methods": ("calls",),
 }

@@ -31,6 +31,7 @@ from llmsel.studies.by_call import Contest, compete, stratified
 from llmsel.studies.by_query import run
 from llmsel.studies.diagnose import diagnose
 from llmsel.studies.methods.anytime import Anytime
+from llmsel.studies.methods.auditing import Auditing
 from llmsel.studies.methods.desk import Method
 from llmsel.studies.methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
 from llmsel.studies.methods.racing import Racing
@@ -146,6 +147,8 @@ def every_method() -> list[Method]:
         Racing(Certified(alpha=0.2, share=0.4), delta=0.05, batch=3, name="within delta"),
         Racing(Heuristic(), delta=0.02, name="heuristic"),
         Racing(Certified(), budget=Budget(calls=100), name="budget"),
+        Auditing(name="audit"),
+        Auditing(delta=0.05, name="audit within delta"),
         Anytime(name="anytime"),
         Anytime(alpha=None, batch=2, name="anytime, heuristic stop"),
         SuccessiveRejects(),

@@ -11,7 +11,7 @@ RATES = [math.exp(5e-4 * 2 ** (k / 6)) for k in range(80)]
 
 @functools.cache
 def pad_and_weight(level, rate, draw_level):
-    """c with f'(c) = rho, and f(c), for the loss fraction (level + 1/2) / 200."""
+    """C with f'(c) = rho, and f(c), for the loss fraction (level + 1/2) / 200."""
     p = (level + 0.5) / 200
     draw = 0.1 * draw_level * p * (1 - p)
     loss, win = p - draw / 2, 1 - p - draw / 2

@@ -5,12 +5,12 @@ import math
 
 import numpy as np
 import pytest
-from reference import audit_literal
 
 from llmsel._base.errors import InputError
-from llmsel.audit import OVER, Audit, AuditRace
-from llmsel.audit.bets import LEVELS, RATES, best_bet, bet_table
 from llmsel.pool import MISSING
+from llmsel.studies.methods.audit import OVER, Audit, AuditRace
+from llmsel.studies.methods.audit.bets import LEVELS, RATES, best_bet, bet_table
+from llmsel.studies.reference import audit as audit_literal
 
 SIZE, MODELS, BASELINE = 5, 3, 2  # of the pools that are enumerated
 LONGEST = 1 / 3  # alpha of the enumerations: so large that models are dropped by capital

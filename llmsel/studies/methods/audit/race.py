@@ -1,4 +1,4 @@
-"""The audit race itself, cell by cell. The rule and its proof are in `llmsel.audit`."""
+"""The audit race itself, cell by cell. The rule and its proof are in `llmsel.studies.methods.audit`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from llmsel._base.errors import InputError
-from llmsel.audit.duel import Cell, Draw, Duel
-from llmsel.audit.forecast import predicted_rest
-from llmsel.audit.ledger import UNSEEN, Ledger
-from llmsel.audit.predictor import LossPredictor
-from llmsel.audit.shared_bets import SharedBets
 from llmsel.pool import MISSING
+from llmsel.studies.methods.audit.duel import Cell, Draw, Duel
+from llmsel.studies.methods.audit.forecast import predicted_rest
+from llmsel.studies.methods.audit.ledger import UNSEEN, Ledger
+from llmsel.studies.methods.audit.predictor import LossPredictor
+from llmsel.studies.methods.audit.shared_bets import SharedBets
 
 PLAIN, PRUNE, CHAMPION, CHALLENGE, OVER = "plain", "prune", "champion", "challenge", "over"
 ONE_LEFT, WITHIN, TIED, EXHAUSTED = "one left", "within delta", "tied", "pool exhausted"
@@ -27,7 +27,7 @@ REFIT = 1.05  # the predictor is fitted again when the judged cells have grown b
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """Settings of an audit race; `begin` starts one. See `llmsel.audit` for the rule and its proof.
+    """Settings of an audit race; `begin` starts one. See `llmsel.studies.methods.audit` for the rule and its proof.
 
     Attributes:
         alpha: probability of a wrong certificate, in (0, 1).
@@ -36,7 +36,7 @@ class Audit:
             plain race to its end.
         gain: see switch.
         start: calls per query of the pool that come before the audit.
-        width: cells planned at once, for parallel judges; part of the race, see `llmsel.audit`.
+        width: cells planned at once, for parallel judges; part of the race, see `llmsel.studies.methods.audit`.
         prune: (factor, share) pairs: after the switch at query t, the best ``share`` of the live
             models race on until query ``factor t``, to find the champion.
         few: with a margin delta and at most so many models, PAIR_SHARE of alpha goes to bets on

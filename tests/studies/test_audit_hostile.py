@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from llmsel.audit import Audit
 from llmsel.pool import MISSING
+from llmsel.studies.methods.audit import Audit
 
 SMALL = (100, 7)  # queries, candidates
 
