@@ -87,7 +87,10 @@ def _long(path: Path, model: str | None) -> Iterator[Record]:
     """Read JSON Lines, CSV or Parquet in the project's own columns."""
     if path.suffix == ".parquet":
         try:
-            frame = pd.read_parquet(path)
+            stored = pd.read_parquet(path)
+            # lists: strings are decoded here, where an error has a name
+            cells = {column: stored[column].tolist() for column in stored}
+            frame = pd.DataFrame(cells, dtype=object)
         except ImportError as error:
             raise InputError(f"to read '{path}', pip install pyarrow.") from error
         except (OSError, ValueError, KeyError, TypeError) as error:  # of pyarrow, or of its pandas
