@@ -182,8 +182,10 @@ def catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[
         rows: annotations by query and model, see `llmsel.judging.replay.Contents`.
     """
     limit, race.most_failed = race.most_failed, 1.0  # what is known is told, however much failed
-    left = _catch_up(race, rows)
-    race.most_failed = limit
+    try:
+        left = _catch_up(race, rows)
+    finally:
+        race.most_failed = limit
     return () if race.failing else left
 
 

@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION, write_atomically
 from llmsel._base.intervals import wilson
+from llmsel._base.words import percent
 from llmsel.judging.collect import verdict_of
 from llmsel.judging.provenance import bias, remarks_of, warnings_of
 from llmsel.judging.replay import Annotation, Contents, read_log
@@ -89,7 +90,7 @@ def report(contents: Contents) -> str:
     if isinstance(said, RaceVerdict):
         leaders, last, rows = said.winners, "in the race", _all_rows(contents)
     else:
-        leaders, last = said.leaders, "belief"
+        leaders, last = said.leaders, "P(best)"
         rows = np.array([row for _, row in session.history])
     return _template().render(
         policy=_policy(_css()),
@@ -181,9 +182,9 @@ def _evidence(
 
 
 def _ends(said: RaceVerdict | Answer) -> dict[str, str]:
-    """Say by model how its race ended, or its weight in the belief."""
+    """Say by model how its race ended, or its chance to be the best of the pool."""
     if isinstance(said, Answer):
-        return {model: f"{weight:.1%}" for model, weight in said.belief.items()}
+        return {model: percent(chance) for model, chance in said.chance.items()}
     ends = dict.fromkeys(said.live, "still in")
     ends |= {model: f"dropped after {t} queries" for model, t in said.dropped.items()}
     return ends | dict.fromkeys(said.winners, "named" if said.stop else "leads")

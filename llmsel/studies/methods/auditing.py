@@ -11,8 +11,8 @@ from llmsel.studies.methods.desk import Desk, Method
 class Auditing(Method):
     """An audit race as a method of `llmsel.studies.by_call.compete`.
 
-    It plays `llmsel.studies.methods.audit.AuditRace` itself, one realization after the other, so that its choices
-    are those of a real decision with the same seed.
+    It plays `llmsel.studies.methods.audit.AuditRace` itself, one realization after the other, so
+    that its choices are those of a real decision with the same seed.
 
     Args:
         rule: settings; None takes `Audit` with its defaults.

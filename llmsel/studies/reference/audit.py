@@ -1,7 +1,11 @@
 """The audit race straight from its formulas: one pool, loops, no NumPy but for random numbers."""
 
+from __future__ import annotations
+
 import functools
 import math
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +14,7 @@ RATES = [math.exp(5e-4 * 2 ** (k / 6)) for k in range(80)]
 
 
 @functools.cache
-def pad_and_weight(level, rate, draw_level):
+def pad_and_weight(level: int, rate: int, draw_level: int) -> tuple[float, float]:
     """C with f'(c) = rho, and f(c), for the loss fraction (level + 1/2) / 200."""
     p = (level + 0.5) / 200
     draw = 0.1 * draw_level * p * (1 - p)
@@ -27,23 +31,40 @@ def pad_and_weight(level, rate, draw_level):
     return c, (1 + c) ** loss * (0.5 + c) ** draw * c**win
 
 
-def expit(z):
+def expit(z: float) -> float:
+    """Turn a logit into a probability."""
     return 1 / (1 + math.exp(-z))
+
+
+Ending = tuple[list[list[tuple[int, int]]], list[float], set[int], set[int], str]
+
+
+def remove(values: list[Any], at: int) -> None:
+    """Leave out one position; the last takes it."""
+    values[at] = values[-1]
+    values.pop()
 
 
 class Logistic:
     """logit P(loss) = level + strength_j + difficulty_i, diagonal Newton sweeps."""
 
-    def __init__(self, size, models):
-        self.cells = []
+    def __init__(self, size: int, models: int):
+        """Nothing is judged yet; all chances are even."""
+        self.cells: list[tuple[int, int, float]] = []  # query, model, 1 for a loss, 1/2 for a draw
         self.level, self.draws, self.fits = 0.0, 0.0, 0
         self.strength, self.difficulty = [0.0] * models, [0.0] * size
         self.spread_model, self.spread_query = [1.5**2] * models, [1.5**2] * size
 
-    def chance(self, i, j):
+    def chance(self, i: int, j: int) -> float:
+        """Return the chance that model j loses on query i."""
         return expit(self.level + self.strength[j] + self.difficulty[i])
 
-    def step(self, values, at, ridge):
+    def step(
+        self,
+        values: list[float],
+        at: Callable[[tuple[int, int, float]], int],
+        ridge: float,
+    ) -> None:
         """One Newton step for each entry of a list; ``at`` says which entry a cell belongs to."""
         e, w = [0.0] * len(values), [0.0] * len(values)
         for cell in self.cells:
@@ -54,13 +75,14 @@ class Logistic:
             step = (e[k] - values[k] * ridge) / (w[k] + ridge)
             values[k] += min(max(step, -2.0), 2.0)
 
-    def fit(self):
+    def fit(self) -> None:
+        """Fit again from where the last fit ended, and measure spreads and draws."""
         self.fits += 1
         if not self.cells:
             return
         for _ in range(12 if self.fits == 1 else 4):
             level = [self.level]
-            self.step(level, lambda cell: 0, 1e-3)
+            self.step(level, lambda _: 0, 1e-3)
             self.level = level[0]
             self.step(self.strength, lambda cell: cell[1], 1 / 1.5**2)
             self.step(self.difficulty, lambda cell: cell[0], 1 / 1.5**2)
@@ -73,7 +95,8 @@ class Logistic:
         self.spread_query = [1 / (w + 1 / 1.5**2) for w in of_query]
         self.draws = sum(y == 0.5 for *_, y in self.cells) / max(sum(of_model), 1e-9)
 
-    def refine(self, model):
+    def refine(self, model: int) -> None:
+        """Take one Newton step for the strength of one model."""
         mine = [self.chance(i, j) for i, j, _ in self.cells if j == model]
         if not mine:
             return
@@ -83,7 +106,8 @@ class Logistic:
         self.strength[model] += min(max(step, -2.0), 2.0)
         self.spread_model[model] = 1 / w
 
-    def predict(self, model, places):
+    def predict(self, model: int, places: Sequence[int]) -> list[float]:
+        """Predict the loss fractions of one model, shrunk for doubt and towards their mean."""
         ps = []
         for i in places:
             wide = 1 + math.pi / 8 * (self.spread_model[model] + self.spread_query[i])
@@ -94,31 +118,56 @@ class Logistic:
 
 
 def audit(  # noqa: C901 - in one piece, as it is read
-    table, baseline, *, alpha=0.05, delta=0.0, seed=0, width=1, switch="predicted", **more
-):
-    """Race over a table in drawn order.
+    table: Sequence[Sequence[int]],
+    baseline: int,
+    *,
+    alpha: float = 0.05,
+    delta: float = 0.0,
+    seed: int = 0,
+    width: int = 1,
+    switch: str = "predicted",
+    gain: float = 0.8,
+    start: float = 0.5,
+    prune: Sequence[tuple[float, float]] = ((2.5, 1 / 3), (6.0, 0.1)),
+    few: int = 20,
+) -> Ending:
+    """Race over a table in drawn order; options as of `llmsel.studies.methods.audit.Audit`.
 
-    Returns the rounds of cells in planned order, log capitals, live models, winners, stop.
+    Args:
+        table: one row per query, one outcome per model.
+        baseline: its column.
+        alpha: probability of a wrong certificate.
+        delta: win-rate margin of the claim.
+        seed: of the draws and of ties.
+        width: cells planned at once.
+        switch: when the audit starts.
+        gain: as of `Audit`.
+        start: as of `Audit`.
+        prune: as of `Audit`.
+        few: as of `Audit`.
+
+    Returns:
+        The rounds of cells in planned order, log capitals, live models, winners, stop.
     """
-    gain, start = more.get("gain", 0.8), more.get("start", 0.5)
-    prune = more.get("prune", ((2.5, 1 / 3), (6.0, 0.1)))
     size, models = len(table), len(table[0])
-    share = 0.3 if delta > 0 and models <= more.get("few", 20) else 0.0
+    share = 0.3 if delta > 0 and models <= few else 0.0
     everyone, half = range(models), [0.0 if j == baseline else 0.5 for j in range(models)]
     rank = np.random.default_rng([seed, 0]).permutation(models).tolist()
     streams = {j: np.random.default_rng([seed, 1, j]) for j in everyone}
     logistic = Logistic(size, models)
     capital, live, racing = [math.log(1 - share)] * models, set(everyone), set(everyone)
     pair = {(l, j): share / (models - 1) * (l != j) for l in everyone for j in everyone}  # noqa: E741
-    pair_growth = {}
+    pair_growth: dict[tuple[int, int], float] = {}
     seen_of = [set(range(size)) if j == baseline else set() for j in everyone]
     low, high, total, known = ([0.0] * models for _ in range(4))
     known[baseline] = size
-    limit, rounds, past = -math.log(alpha), [], []
+    limit = -math.log(alpha)
+    rounds: list[list[tuple[int, int]]] = []
+    past: list[list[float]] = []
     growth = [0.0] * models
     state = {"calls": 0, "fitted": 0}
 
-    def learn(place, j):
+    def learn(place: int, j: int) -> None:
         seen_of[j].add(place)
         state["calls"] += j != baseline
         a = table[place][j]
@@ -129,33 +178,33 @@ def audit(  # noqa: C901 - in one piece, as it is read
             known[j] += 1
             logistic.cells.append((place, j, 0.5 - a / 2))
 
-    def rate(j):
+    def rate(j: int) -> float:
         if j not in live or (not known[j] and seen_of[j]):
             return -math.inf
         return total[j] / known[j] if known[j] else 0.0
 
-    def left(j):
+    def left(j: int) -> float:
         return (size - len(seen_of[j])) * half[j]
 
-    def leader(of):
+    def leader(of: Iterable[int]) -> int:
         return min(of, key=lambda j: (-rate(j), rank[j]))
 
-    def decided():
+    def decided() -> bool:
         if len(live) == 1:
             return True
         return all(len(seen_of[j]) == size for j in live)
 
-    def drop(keep, gone):
+    def drop(keep: int, gone: Callable[[int], bool]) -> None:
         for j in sorted(live):
             if j != keep and (gone(j) or capital[j] >= limit):
                 live.discard(j)
                 racing.discard(j)
 
-    def drop_in_plain():
+    def drop_in_plain() -> None:
         floor = max(low[a] - left(a) for a in live)
         drop(leader(racing), lambda j: floor > high[j] + left(j))
 
-    def bets(t):
+    def bets(t: int) -> dict[int, tuple[list[int], list[float], list[float]]]:
         """Opponents and stakes of each model, before the shared query t (1, 2, ...)."""
         rem, out = size - t + 1, {}
         ranked = sorted(
@@ -164,7 +213,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
         for j in everyone:
             group = [a for a in ranked[:4] if a != j][:3] or [j]
             group = (group + [group[0]] * 3)[:3]
-            best = (-math.inf, None)
+            best: tuple[float, list[float]] = (-math.inf, [])
             for u in range(5):
                 for v in range(5 - u):
                     w = [u / 4, v / 4, (4 - u - v) / 4]
@@ -186,7 +235,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
             growth[j] = best[0]
         return out
 
-    def pair_bets(t):
+    def pair_bets(t: int) -> dict[tuple[int, int], tuple[float, float]]:
         """Stake and allowed mean of each pair (l, j): j is better than l by more than delta."""
         rem, out = size - t + 1, {}
         for l in everyone:  # noqa: E741
@@ -201,13 +250,13 @@ def audit(  # noqa: C901 - in one piece, as it is read
                 pair_growth[l, j] = stake * e - stake * stake * (variance + e * e) / 2
         return out
 
-    def against(l):  # noqa: E741
+    def against(l: int) -> list[float]:  # noqa: E741
         """Log capitals against "better than l by more than delta"."""
         if not share:
             return list(capital)
         return [math.log(math.exp(capital[j]) + pair[l, j]) for j in everyone]
 
-    def within():
+    def within() -> bool:
         if not share or not past:
             return False
         l = leader(racing)  # noqa: E741
@@ -217,7 +266,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
             for j in live - {l}
         )
 
-    def shared(places):
+    def shared(places: Iterable[int]) -> None:
         paid = sorted(racing - {baseline})
         rounds.append([(place, j) for place in places for j in paid])
         for place in places:
@@ -241,7 +290,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
                 [row[a] / 2 if a in racing and row[a] != MISSING else 0.0 for a in everyone]
             )
 
-    def switch_now(t):
+    def switch_now(t: int) -> bool:
         if switch == "never" or t < 2 or state["calls"] < start * size:
             return False
         if switch == "early":
@@ -265,7 +314,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
         other = (rem if first != baseline else 0) + sum(audited[j] for j in paid)
         return other < gain * cost
 
-    def end(champion=None):
+    def end(champion: int | None = None) -> Ending:
         named = {j for j in live if rate(j) == max(rate(a) for a in live)}
         if len(live) == 1:
             stop = "within delta" if delta > 0 and champion is not None else "one left"
@@ -309,14 +358,15 @@ def audit(  # noqa: C901 - in one piece, as it is read
         if decided():
             return end(champion)
 
-    def slack(j):
+    def slack(j: int) -> float:
         return high[j] + left(j) - low[champion] - delta * size
 
     # challengers, strongest first
     drop(champion, lambda j: slack(j) < 0)
-    duels = {}
+    duels: dict[int, list[int]] = {}
     while not decided():
-        plan, spare, asked = [], width, list(duels)
+        plan: list[tuple[tuple[int, int], float, float, float]] = []
+        spare, asked = width, list(duels)
         while spare:
             if not asked:
                 if len(logistic.cells) > 1.05 * state["fitted"]:
@@ -328,36 +378,36 @@ def audit(  # noqa: C901 - in one piece, as it is read
                 asked = [min(waiting, key=lambda j: (round(logistic.strength[j], 9), rank[j]))]
                 duels[asked[0]] = [i for i in range(size) if i not in seen_of[asked[0]]]
             j = asked.pop(0)
-            places, d = duels[j], slack(j)
-            levels = [int(p * 200) for p in logistic.predict(j, places)]
+            open_, d = duels[j], slack(j)
+            levels = [int(p * 200) for p in logistic.predict(j, open_)]
             draw_level = round(min(max(logistic.draws, 0.0), 2.0) / 0.1)
-            reached, count = None, len(places)
+            reached: list[tuple[float, float]] = []
+            count, gain_of_draw = len(open_), 0.0
             for k in range(80):
                 terms = [pad_and_weight(level, k, draw_level) for level in levels]
                 if sum(f - RATES[k] * c for c, f in terms) <= RATES[k] * d:
                     break
                 reached, gain_of_draw = terms, 5e-4 * 2 ** (k / 6)
-            if reached and limit - capital[j] < gain_of_draw * len(places):
+            if reached and limit - capital[j] < gain_of_draw * len(open_):
                 count = max(1, math.ceil((limit - capital[j]) / gain_of_draw))
-            weights = [f for _, f in reached] if reached else [1.0] * len(places)
-            pads = [c for c, _ in reached] if reached else [math.nan] * len(places)
+            weights = [f for _, f in reached] if reached else [1.0] * len(open_)
+            pads = [c for c, _ in reached] if reached else [math.nan] * len(open_)
             for _ in range(min(count, spare)):
-                number, sofar = streams[j].random() * sum(weights), 0.0
+                number, passed = streams[j].random() * sum(weights), 0.0
                 for at, weight in enumerate(weights):  # noqa: B007
-                    sofar += weight
-                    if sofar > number:
+                    passed += weight
+                    if passed > number:
                         break
-                plan.append(((places[at], j), weights[at] / sum(weights), pads[at], sum(pads)))
+                plan.append(((open_[at], j), weights[at] / sum(weights), pads[at], sum(pads)))
                 spare -= 1
-                for values in (places, weights, pads):
-                    values[at] = values[-1]
-                    values.pop()
+                for values in (open_, weights, pads):
+                    remove(values, at)
         rounds.append([cell for cell, *_ in plan])
-        for (place, j), chance, pad, pads in plan:
+        for (place, j), chance, pad, padding in plan:
             d = slack(j)
-            if d >= 0 and d + pads > 0 and capital[j] < limit:
+            if d >= 0 and d + padding > 0 and capital[j] < limit:
                 r = 0.5 if table[place][j] == MISSING else table[place][j] / 2
-                factor = (0.5 - r + pad) / (chance * (d + pads))
+                factor = (0.5 - r + pad) / (chance * (d + padding))
                 capital[j] += math.log(factor) if factor > 0 else -math.inf
             learn(place, j)
         for j in duels:

@@ -1,4 +1,4 @@
-"""The audit race itself, cell by cell. The rule and its proof are in `llmsel.studies.methods.audit`."""
+"""The audit race itself, cell by cell. Rule and proof: `llmsel.studies.methods.audit`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ REFIT = 1.05  # the predictor is fitted again when the judged cells have grown b
 
 @dataclasses.dataclass(frozen=True)
 class Audit:
-    """Settings of an audit race; `begin` starts one. See `llmsel.studies.methods.audit` for the rule and its proof.
+    """Settings of an audit race; `begin` starts one.
+
+    The rule and its proof are in `llmsel.studies.methods.audit`.
 
     Attributes:
         alpha: probability of a wrong certificate, in (0, 1).
@@ -36,7 +38,7 @@ class Audit:
             plain race to its end.
         gain: see switch.
         start: calls per query of the pool that come before the audit.
-        width: cells planned at once, for parallel judges; part of the race, see `llmsel.studies.methods.audit`.
+        width: cells planned at once, for parallel judges; part of the race, see the package.
         prune: (factor, share) pairs: after the switch at query t, the best ``share`` of the live
             models race on until query ``factor t``, to find the champion.
         few: with a margin delta and at most so many models, PAIR_SHARE of alpha goes to bets on
