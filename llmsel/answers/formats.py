@@ -86,15 +86,7 @@ def _json(path: Path) -> Any:
 def _long(path: Path, model: str | None) -> Iterator[Record]:
     """Read JSON Lines, CSV or Parquet in the project's own columns."""
     if path.suffix == ".parquet":
-        try:
-            stored = pd.read_parquet(path)
-            # lists: strings are decoded here, where an error has a name
-            cells = {column: stored[column].tolist() for column in stored}
-            frame = pd.DataFrame(cells, dtype=object)
-        except ImportError as error:
-            raise InputError(f"to read '{path}', pip install pyarrow.") from error
-        except (OSError, ValueError, KeyError, TypeError) as error:  # of pyarrow, or of its pandas
-            raise InputError(f"'{path}' is no whole Parquet file: {short(error)}.") from error
+        frame = _parquet(path)
     elif path.suffix == ".csv":
         frame = _csv(path)
     else:
@@ -103,6 +95,17 @@ def _long(path: Path, model: str | None) -> Iterator[Record]:
         frame["model"] = model
     unit = "line" if path.suffix == ".jsonl" else "row"
     yield from read_table(frame, lambda i: f"'{path}', {unit} {i + 1}")
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        from pyarrow import ArrowException
+    except ImportError as error:
+        raise InputError(f"to read '{path}', pip install pyarrow.") from error
+    try:
+        return pd.read_parquet(path).astype(object)  # text is decoded here, not where it is used
+    except (OSError, ValueError, KeyError, TypeError, ArrowException) as error:
+        raise InputError(f"'{path}' is no whole Parquet file: {short(error)}.") from error
 
 
 def _csv(path: Path) -> pd.DataFrame:
