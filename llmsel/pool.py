@@ -29,6 +29,13 @@ from llmsel._base.checks import (
 )
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import write_atomically
+from llmsel._base.terminal import short
+
+# what numpy, zipfile, zlib and json raise on a damaged file
+DAMAGE = (
+    *(OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError),
+    *(zipfile.BadZipFile, zlib.error),
+)
 
 
 class Outcome(IntEnum):
@@ -183,14 +190,14 @@ class Pool:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
                 header = json.loads(stored["header"].tobytes().decode("utf-8"))
                 arrays = {k: stored[k] for k in ("votes", "outcomes") if k in stored}
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+            if header["responses"] is not None:
+                header["responses"] = object_array(header["responses"])
+            return cls(**header, **arrays)
+        except DAMAGE as error:
             raise InputError(
-                f"'{path}' is not a pool file or is damaged ({error}); write it again with "
-                "Pool.save(path)."
+                f"'{path}' is not a pool file or is damaged ({short(error, 200)}); write it again "
+                "with Pool.save(path)."
             ) from error
-        if header["responses"] is not None:
-            header["responses"] = object_array(header["responses"])
-        return cls(**header, **arrays)
 
     def save(self, path: str | Path) -> Path:
         """Write the pool to one ``.npz`` file (no pickle inside); return its path."""

@@ -32,7 +32,7 @@ from llmsel._base.verdicts import RaceVerdict as RaceVerdict
 from llmsel.elimination import REFUSED, Certified, Rule, Standing, from_settings
 from llmsel.pool import MISSING, Pool, draw_orders
 
-FEW = 5  # failed judgements that never stop a race by themselves
+FEW, MOST_FAILED = 5, 0.05  # failed judgements, and share of all, that never stop a race
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +70,7 @@ class Race:
         tries: failures (None) of a cell after which it is given up.
         most_failed: share of the judgements (0..1) that may fail; when more than that (and more
             than five) have failed, the race stops. It can be set later, to go on.
+        seed_drawn: True if the seed that is given was drawn at random, as by a log.
 
     Raises:
         InputError: a parameter out of range, an order that is not one of all queries, or a
@@ -95,26 +96,25 @@ class Race:
         budget: Budget | None = None,
         order: Sequence[str] | None = None,
         tries: int = 3,
-        most_failed: float = 0.05,
+        most_failed: float = MOST_FAILED,
+        seed_drawn: bool = False,
     ):
         """Draw the order and open the first step."""
         self.rule = Certified() if rule is None else rule
+        n = pool.n_queries
         if order is not None and self.rule.certifies:
             raise InputError(REFUSED)
         if order is not None and sorted(order) != sorted(pool.queries):
-            raise InputError(
-                f"'order' must name each of the {pool.n_queries} queries of '{pool.name}' once."
-            )
+            raise InputError(f"'order' must name each of the {n} queries of '{pool.name}' once.")
         if tries < 1 or not 0 <= most_failed <= 1:
             said = f"tries={tries}, most_failed={most_failed}"
             raise InputError(f"{said}: at least one try, and a share in [0, 1].")
         self.tries, self.most_failed = tries, most_failed
         self._pool = pool.hide_outcomes()
         self._delta, self._batch = delta, batch
-        self._drawn = seed is None
+        self._drawn = seed is None or seed_drawn
         self._seed = secrets.randbelow(2**32) if seed is None else seed
         self._given = None if order is None else list(order)
-        n = pool.n_queries
         self._order = draw_orders(n, n, realizations=1, seed=self._seed)[0]
         if order is not None:
             self._order = np.array([pool.place(q) for q in order])
@@ -162,9 +162,8 @@ class Race:
             InputError: a rule that llmsel does not know.
         """
         rest = {key: settings[key] for key in ("seed", "delta", "batch", "order")}
-        race = cls(pool, from_settings(settings["rule"]), **rest, **limits)
-        race._drawn = bool(settings.get("seed_drawn", False))
-        return race
+        drawn = bool(settings.get("seed_drawn", False))
+        return cls(pool, from_settings(settings["rule"]), seed_drawn=drawn, **rest, **limits)
 
     def continuing(self, settings: Mapping[str, Any]) -> Race:
         """Return the race of a log, at its start, if this one may go on with it.

@@ -16,7 +16,8 @@ import numpy as np
 from llmsel._base.checks import check_outcome
 from llmsel._base.errors import InputError
 from llmsel._base.intervals import wilson
-from llmsel.belief import Belief, entropy, posterior
+from llmsel._base.words import counted, percent
+from llmsel.belief import Belief, bootstrap_best, entropy, posterior
 from llmsel.elimination import Rule
 from llmsel.pool import MISSING, Pool, draw_orders
 from llmsel.race import Races, RaceVerdict
@@ -49,7 +50,10 @@ class Answer:
         win_rate: of the leaders on the annotated queries, in [0, 1].
         low, high: 95 % Wilson interval of that win rate for the whole pool, shrunk for a finite
             pool. Valid for queries drawn at random and a model fixed beforehand; otherwise a guide.
-        belief: P(best) per model under the two-parameter model.
+        chance: P(best of the pool) per model by `llmsel.belief.bootstrap_best`; calibrated for
+            queries drawn at random, otherwise a guide.
+        belief: weight of each model in the two-parameter belief that may choose the queries; no
+            calibrated probability.
         annotated, queries: number of annotated queries, and of all.
         certificate: what the stopping rule says, see `llmsel.race.RaceVerdict`; None without a
             rule.
@@ -60,6 +64,7 @@ class Answer:
     win_rate: float
     low: float
     high: float
+    chance: Mapping[str, float]
     belief: Mapping[str, float]
     annotated: int
     queries: int
@@ -185,7 +190,7 @@ class Session:
         better = int((scores[self._rank[0] != CLOSED] < scores[i]).sum())
         chance = posterior(self._log_weights)[0]
         top = np.argsort(-chance, kind="stable")[:3]
-        named = ", ".join(f"{self.pool.models[j]} {chance[j]:.0%}" for j in top)
+        named = ", ".join(f"{self.pool.models[j]} {percent(chance[j])}" for j in top)
         told = ""
         if isinstance(self.strategy, LLMSelector):  # its score is minus the expected entropy
             doubt = float(entropy(self._log_weights)[0]) / np.log(2)
@@ -193,7 +198,7 @@ class Session:
             told = f"expected to tell {bits:.2g} bits of the {doubt:.2g} in doubt, "
         return (
             f"{self.strategy.name}: {told}scores higher than {better} of the {self.remaining} "
-            f"open queries; believed best now: {named}."
+            f"open queries; believed best now (weight in the belief): {named}."
         )
 
     def tell(self, query: str, outcomes: Mapping[str, int]) -> None:
@@ -282,37 +287,71 @@ class Session:
         points = np.where(judged, (rows + 1.0) / 2, 0).sum(axis=0)
         rate = np.where(count > 0, points / np.maximum(count, 1), -np.inf)
         top = np.flatnonzero(rate >= rate.max() - 1e-12)
-        leaders = tuple(self.pool.models[j] for j in top)
-        n, m = self.pool.n_queries, int(count[top].min())
-        # a finite pool: with every query judged nothing is left to chance
-        effective = m * (n - 1) / (n - m) if m < n else np.inf
-        low, high = wilson(np.array(rate.max()), effective) if m < n else (rate.max(), rate.max())
-        complete = bool((count == n).all())
-        name = " and ".join(leaders)
-        tied = f"{name} are tied" if len(leaders) > 1 else f"{name} leads"
+        low, high = self._interval(float(rate.max()), int(count[top].min()), top)
+        rng = np.random.default_rng([self.seed, len(rows)])
+        size, base = self.pool.n_queries, self.pool.baseline_index
+        chance = bootstrap_best(rows, size, baseline=base, rng=rng)
         held = self.race_verdict()
-        certified = held is not None and held.certified
-        if complete:
-            worth = "every query is judged: this is exact."
-        else:
-            worth = f"{m} of {n} queries; 95 % interval {low:.1%} to {high:.1%}, {self._caveat}."
-            worth += "" if certified else " No certificate."
-        statement = (
-            f"{tied} with a win rate of {rate.max():.1%} against {self.pool.baseline}; {worth}"
-        )
-        if held is not None and not complete:  # what is certain comes first
-            statement = f"{held.statement} {statement}" if held.stop else statement
-            if not held.stop:
-                statement += f" {len(held.live)} of {self.pool.n_models} models can still be best."
-        chance = posterior(self._log_weights)[0]
         return Answer(
-            leaders=leaders,
+            leaders=tuple(self.pool.models[j] for j in top),
             win_rate=float(rate.max()),
-            low=float(low),
-            high=float(high),
-            belief=dict(zip(self.pool.models, chance.tolist(), strict=True)),
-            annotated=len(self.history),
-            queries=n,
+            low=low,
+            high=high,
+            chance=dict(zip(self.pool.models, chance.tolist(), strict=True)),
+            belief=dict(
+                zip(self.pool.models, posterior(self._log_weights)[0].tolist(), strict=True)
+            ),
+            annotated=len(rows),
+            queries=size,
             certificate=held,
-            statement=statement,
+            statement=self._statement(rows, rate, (low, high), float(chance[top].sum())),
         )
+
+    def _interval(self, rate: float, count: int, top: np.ndarray) -> tuple[float, float]:
+        """95 % interval of the leaders' win rate, exact for the baseline and the whole pool."""
+        n = self.pool.n_queries
+        if count >= n or top.tolist() == [self.pool.baseline_index]:
+            return rate, rate
+        # a finite pool: with every query judged nothing is left to chance
+        low, high = wilson(np.array(rate), count * (n - 1) / (n - count))
+        return float(low), float(high)
+
+    def _statement(
+        self, rows: np.ndarray, rate: np.ndarray, band: tuple[float, float], chance: float
+    ) -> str:
+        """Say who leads and what that is worth; what is certain comes first."""
+        count = (rows != MISSING).sum(axis=0)
+        held, n, baseline = self.race_verdict(), self.pool.n_queries, self.pool.baseline
+        lead = _lead(self.pool, rate, judged=int(count.sum()) - len(rows))
+        if (count == n).all():
+            return f"{lead}; every query is judged: this is exact."
+        top = np.flatnonzero(rate >= rate.max() - 1e-12)
+        worth = f"{int(count[top].min())} of {n} queries"
+        if [baseline] != [self.pool.models[j] for j in top]:
+            worth += f"; 95 % interval {band[0]:.1%} to {band[1]:.1%}, {self._caveat}"
+        chance = min(max(chance, 1e-9), 1 - 1e-9)  # of so many draws: never certain
+        guide = "" if self._random else ", as a guide"
+        which = "one of them" if len(top) > 1 else "it"
+        worth += f". The chance that {which} is the best of the pool is {percent(chance)}{guide}."
+        lost = int((rows == MISSING).sum())
+        if lost:
+            worth += f" {counted(lost, 'judgement')} missing: what they hide may change that."
+        statement = f"{lead}; {worth}"
+        if held is None or not held.certified:
+            statement += " No certificate."
+        if held is not None and held.stop:
+            return f"{held.statement} {statement}"
+        if held is not None:
+            statement += f" {len(held.live)} of {self.pool.n_models} models can still be best."
+        return statement
+
+
+def _lead(pool: Pool, rate: np.ndarray, *, judged: int) -> str:
+    if not judged:
+        return "nothing is judged yet: every outcome so far is missing"
+    top = np.flatnonzero(rate >= rate.max() - 1e-12)
+    name = " and ".join(pool.models[j] for j in top)
+    tied = f"{name} are tied" if len(top) > 1 else f"{name} leads"
+    if top.tolist() == [pool.baseline_index]:
+        return f"{tied}: no candidate wins half of its comparisons with it"
+    return f"{tied} with a win rate of {rate.max():.1%} against {pool.baseline}"

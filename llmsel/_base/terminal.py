@@ -29,6 +29,17 @@ def plain(text: str) -> str:
     return encodable(_CONTROLS.sub("", _SEQUENCES.sub("", text)))
 
 
+def short(text: object, length: int = 80) -> str:
+    """Show a stranger's text inside a sentence: on one line, harmless, cut after some characters.
+
+    Example:
+        >>> short("one  two" + " and more" * 99, 20)
+        'one two and more and...'
+    """
+    line = " ".join(plain(str(text)[: 2 * length]).split())
+    return line if len(line) <= length else f"{line[:length].rstrip()}..."
+
+
 def encodable(text: str) -> str:
     r"""Replace halves of surrogate pairs, which UTF-8 cannot hold, by U+FFFD; join whole pairs.
 

@@ -20,7 +20,7 @@ import pandas as pd
 
 from llmsel._base.errors import InputError
 from llmsel._base.files import json_lines, read_text
-from llmsel._base.terminal import encodable
+from llmsel._base.terminal import encodable, short
 from llmsel.answers import inspect_log
 
 FAILED = "$ERROR$"  # FastChat and Arena-Hard store this as the answer of a model that failed
@@ -86,13 +86,7 @@ def _json(path: Path) -> Any:
 def _long(path: Path, model: str | None) -> Iterator[Record]:
     """Read JSON Lines, CSV or Parquet in the project's own columns."""
     if path.suffix == ".parquet":
-        try:
-            frame = pd.read_parquet(path)
-        except ImportError as error:
-            raise InputError(f"to read '{path}', pip install pyarrow.") from error
-        except (OSError, ValueError, KeyError, TypeError) as error:  # of pyarrow, or of its pandas
-            said = " ".join(str(error).split())[:120]
-            raise InputError(f"'{path}' is no whole Parquet file: {said}.") from error
+        frame = _parquet(path)
     elif path.suffix == ".csv":
         frame = _csv(path)
     else:
@@ -101,6 +95,17 @@ def _long(path: Path, model: str | None) -> Iterator[Record]:
         frame["model"] = model
     unit = "line" if path.suffix == ".jsonl" else "row"
     yield from read_table(frame, lambda i: f"'{path}', {unit} {i + 1}")
+
+
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        from pyarrow import ArrowException
+    except ImportError as error:
+        raise InputError(f"to read '{path}', pip install pyarrow.") from error
+    try:
+        return pd.read_parquet(path).astype(object)  # text is decoded here, not where it is used
+    except (OSError, ValueError, KeyError, TypeError, ArrowException) as error:
+        raise InputError(f"'{path}' is no whole Parquet file: {short(error)}.") from error
 
 
 def _csv(path: Path) -> pd.DataFrame:
@@ -124,7 +129,7 @@ def read_table(frame: pd.DataFrame, where: Callable[[int], str]) -> Iterator[Rec
         if column not in frame:
             raise InputError(
                 f"{where(0).rpartition(',')[0]} has no column '{column}'; it has "
-                f"{', '.join(map(str, frame.columns))}."
+                f"{short(', '.join(map(str, frame.columns)))}."
             )
     for i, row in enumerate(frame.to_dict("records")):
         for column in ("model", "query_id", "response"):
@@ -224,8 +229,8 @@ def _lm_eval(path: Path, model: str | None) -> Iterator[Record]:
         said = _first(_first(_need(row, "resps", where), where), where)
         if not isinstance(said, str):
             raise InputError(
-                f"{where}: the response is {json.dumps(said)[:40]}, not text; only tasks that "
-                "generate text can be compared (not log-likelihoods)."
+                f"{where}: the response is {short(json.dumps(said), 40)}, not text; only tasks "
+                "that generate text can be compared (not log-likelihoods)."
             )
         yield Record(
             model=model or path.parent.name.replace("__", "/"),
@@ -271,7 +276,7 @@ def _inspect(path: Path, model: str | None) -> Iterator[Record]:
             continue
         if sample.get("error"):
             raise InputError(
-                f"{where}: the model failed here ({str(sample['error'])[:80]}); retry the "
+                f"{where}: the model failed here ({short(sample['error'])}); retry the "
                 "evaluation (inspect eval-retry)."
             )
         asked = sample.get("input")
@@ -339,7 +344,7 @@ def _numbered(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 def _need(row: Any, key: str, where: str) -> Any:
     if not isinstance(row, dict) or key not in row:
         has = ", ".join(row) if isinstance(row, dict) else type(row).__name__
-        raise InputError(f"{where}: no '{key}'; it has {has or 'nothing'}.")
+        raise InputError(f"{where}: no '{key}'; it has {short(has) or 'nothing'}.")
     return row[key]
 
 

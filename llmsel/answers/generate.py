@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from llmsel._base.errors import InputError
 from llmsel._base.files import json_lines
-from llmsel._base.terminal import encodable
+from llmsel._base.terminal import encodable, short
 from llmsel.answers.models import Model, read_models
 from llmsel.answers.output import AnswerFile, read_output
 from llmsel.answers.server import QueryRefused, ServerError, estimate_tokens
@@ -212,6 +212,8 @@ def spent(models: Iterable[Model]) -> dict[str, float]:
 
 def _read_queries(path: Path) -> list[dict[str, Any]]:
     rows = json_lines(path)
+    if not rows:
+        raise InputError(f"'{path}' holds no query: a line is an object with query_id and query.")
     seen: set[str] = set()
     for number, row in enumerate(rows, 1):
         where = f"'{path}', line {number}"
@@ -223,7 +225,7 @@ def _read_queries(path: Path) -> list[dict[str, Any]]:
         if not isinstance(row["query_id"], str | int):
             raise InputError(f"{where}: 'query_id' is {type(row['query_id']).__name__}, not text.")
         if str(row["query_id"]) in seen:
-            raise InputError(f"{where}: query id '{row['query_id']}' is given twice.")
+            raise InputError(f"{where}: query id '{short(row['query_id'])}' is given twice.")
         seen.add(str(row["query_id"]))
         row["query"] = encodable(row["query"])  # as it is stored, and compared with, later
     return rows
@@ -236,8 +238,8 @@ def _answered(output: Path, texts: Mapping[str, str]) -> set[tuple[str, str]]:
         key = str(row["query_id"])
         if row.get("query", texts.get(key)) != texts.get(key) and key in texts:
             raise InputError(
-                f"'{output}', line {number}: query id '{key}' has another text than in the file "
-                "of queries; write to a new file."
+                f"'{output}', line {number}: query id '{short(key)}' has another text than in the "
+                "file of queries; write to a new file."
             )
         done.add((row["model"], key))
     return done

@@ -12,7 +12,7 @@ from typing import Any
 from zipfile import ZipFile
 
 from llmsel._base.errors import InputError
-from llmsel._base.terminal import plain
+from llmsel._base.terminal import short
 
 LIMIT = 2**30  # bytes of one sample, unpacked
 # what zipfile raises on a damaged file, beside its own error: of names, methods, offsets, streams
@@ -39,9 +39,9 @@ def unpack(path: Path) -> tuple[dict[str, Any], list[tuple[str, dict[str, Any]]]
             start = "header.json" if "header.json" in names else "_journal/start.json"
             head = _member(log, start)
             found = [name for name in names if name.startswith("samples/")]
-            entries = [(f"'{path}', {plain(name)}", _member(log, name)) for name in found]
+            entries = [(f"'{path}', {short(name)}", _member(log, name)) for name in found]
     except (zipfile.BadZipFile, damage, *DAMAGE) as error:
-        said = " ".join(str(error).split())[:120] or type(error).__name__
+        said = short(error) or type(error).__name__
         raise InputError(f"'{path}' is not a whole Inspect log: {said}.") from error
     return head, sorted(entries, key=lambda entry: _sort_key(entry[1]))
 
@@ -53,7 +53,7 @@ def _member(log: ZipFile, name: str) -> Any:
         ValueError: it is no JSON, or unpacks to more than any log holds.
     """
     if log.getinfo(name).file_size > LIMIT:
-        raise ValueError(f"'{name}' unpacks to more than {LIMIT >> 20} MiB")
+        raise ValueError(f"'{short(name)}' unpacks to more than {LIMIT >> 20} MiB")
     return json.loads(log.read(name))
 
 

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import read_text
+from llmsel._base.terminal import short
 from llmsel.answers.server import Prices, Server
 
 OWN = {"messages", "model", "stream"}  # of a request: no parameter may replace them
@@ -98,7 +99,7 @@ class _File(pydantic.BaseModel):
         names = [table.name for table in self.model]
         for number, name in enumerate(names, 1):
             if name in names[: number - 1]:
-                raise ValueError(f"model {number}: the name '{name}' is given twice")
+                raise ValueError(f"model {number}: the name '{short(name)}' is given twice")
         return self
 
 
@@ -120,7 +121,7 @@ def read_models(path: str | Path) -> tuple[Model, ...]:
     try:
         tables = _File.model_validate(content).model
     except pydantic.ValidationError as error:
-        faults = "; ".join(dict.fromkeys(_fault(each) for each in error.errors()))
+        faults = "; ".join(list(dict.fromkeys(_fault(each) for each in error.errors()))[:5])
         raise InputError(f"'{path}', {faults.rstrip('.?')}.") from error
     models = []
     for number, table in enumerate(tables, 1):
@@ -149,7 +150,7 @@ def _fault(found: ErrorDetails) -> str:
             "variable: key = 'MY_KEY'"
         )
     if found["type"] == "extra_forbidden":
-        return f"{where}: {unknown('setting', setting, sorted(_Table.model_fields))}"
+        return f"{where}: {unknown('setting', short(setting), sorted(_Table.model_fields))}"
     if found["type"] == "missing":
         return f"{where}: no '{setting}'"
-    return f"{where}: '{setting}': {said[:1].lower()}{said[1:]}"
+    return f"{where}: '{short(setting)}': {said[:1].lower()}{said[1:]}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from llmsel._base.errors import InputError, unknown
+from llmsel._base.terminal import short
 from llmsel.answers.formats import FORMATS, SUFFIXES, Record, detect, read_questions, read_table
 
 # what the tools leave beside the answers, which is none: verdicts, scores, reference answers
@@ -97,14 +98,14 @@ def _table(records: Iterable[Record]) -> pd.DataFrame:
             if first.response == record.response and first.file != record.file:
                 continue
             raise InputError(
-                f"{record.where}: model '{record.model}' answers query id '{record.query_id}' "
-                f"again (first in {first.where}); keep one answer."
+                f"{record.where}: model '{short(record.model)}' answers query id "
+                f"'{short(record.query_id)}' again (first in {first.where}); keep one answer."
             )
         if record.query is not None:
             text, where = texts.setdefault(record.query_id, (record.query, record.where))
             if text != record.query:
                 raise InputError(
-                    f"{record.where}: query id '{record.query_id}' has another text than in "
+                    f"{record.where}: query id '{short(record.query_id)}' has another text than in "
                     f"{where}; give different queries different ids."
                 )
         rows.append([getattr(record, column) for column in COLUMNS])

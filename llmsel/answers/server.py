@@ -18,7 +18,7 @@ import pydantic
 import stamina
 
 from llmsel._base.errors import InputError
-from llmsel._base.terminal import encodable, plain
+from llmsel._base.terminal import encodable, short
 from llmsel.answers.address import Address
 from llmsel.answers.wire import Wire, WireError, submit
 
@@ -338,7 +338,7 @@ class Server:
         said = f"{self._address.shown} {trouble} for model '{model}'"
         if trouble.passing and trouble.wait is None:
             said += f" in {self._tries} tries"
-        return " ".join(plain(self._address.mask(said)).split())
+        return short(self._address.mask(said), 400)
 
 
 def _refusal(status: int, headers: httpx.Headers, raw: bytes) -> _Trouble:

@@ -74,12 +74,12 @@ def fill(log: AnnotationLog, judge: Judge, *, cells: Cells, workers: int = 1) ->
         log.record(query, outcomes, by=judge.name, order=given.order, detail=detail)
 
     jobs = [(query, group) for query, models in cells for group in groups(pool, query, models)]
-    crew = Crew(lambda job: _verdict(judge, text_of(pool, job[0]), job[1]), keep, workers=workers)
-    try:
-        crew.do(jobs)
-    except BaseException:
-        judge.stop()  # what the crew no longer waits for would go on asking, and paying
-        raise
+
+    def verdict(job: tuple[str, Group]) -> Verdict:
+        return _verdict(judge, text_of(pool, job[0]), job[1])
+
+    # what the crew no longer waits for would go on asking, and paying
+    Crew(verdict, keep, workers=workers, stop=judge.stop).do(jobs)
 
 
 def _verdict(judge: Judge, query: str, group: Group) -> Verdict:
@@ -181,6 +181,15 @@ def catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[
         race: at whatever step.
         rows: annotations by query and model, see `llmsel.judging.replay.Contents`.
     """
+    limit, race.most_failed = race.most_failed, 1.0  # what is known is told, however much failed
+    try:
+        left = _catch_up(race, rows)
+    finally:
+        race.most_failed = limit
+    return () if race.failing else left
+
+
+def _catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[Task, ...]:
     while tasks := race.ask():
         left = []
         for task in tasks:
@@ -224,9 +233,19 @@ def resume(contents: Contents | AnnotationLog, like: Race | None = None) -> Race
 
 
 def verdict_of(contents: Contents | AnnotationLog) -> RaceVerdict | None:
-    """Rebuild the verdict of the race that a log holds, with remarks; as `resume`."""
+    """Rebuild the verdict of the race that a log holds, with remarks; as `resume`.
+
+    A log does not say which share of failures its race bore: what it holds beyond the usual share
+    counts.
+    """
     race = resume(contents)
     if race is None:
         return None
+    verdict = race.verdict()
+    if race.failing:
+        race.most_failed = 1.0
+        catch_up(race, contents.rows)
+        further = race.verdict()
+        verdict = further if further.calls > verdict.calls else verdict
     held = contents.contents if isinstance(contents, AnnotationLog) else contents
-    return told(race.verdict(), held)
+    return told(verdict, held)

@@ -24,13 +24,19 @@ class Crew(Generic[J, R]):
         work: does a job; called in threads.
         keep: takes a job and its result; called in the caller's thread, one at a time.
         workers: jobs at a time.
+        stop: called when the rest is stopped; breaks off soon what is in flight.
     """
 
     def __init__(
-        self, work: Callable[[J], R], keep: Callable[[J, R], None], *, workers: int
+        self,
+        work: Callable[[J], R],
+        keep: Callable[[J, R], None],
+        *,
+        workers: int,
+        stop: Callable[[], None] = lambda: None,
     ) -> None:
         """Nobody works yet."""
-        self._work, self._keep = work, keep
+        self._work, self._keep, self._stop = work, keep, stop
         self._workers = max(1, workers)
         self._stopped = threading.Event()
         self._ready = threading.Semaphore(0)
@@ -76,6 +82,7 @@ class Crew(Generic[J, R]):
                 self._arrived.append((job, self._work(job)))
             except BaseException as error:  # raised in the caller's thread
                 self._errors.append(error)
+                self._stopped.set()
             self._ready.release()
 
     def _keep_next(self) -> None:
@@ -85,6 +92,7 @@ class Crew(Generic[J, R]):
     def _wind_up(self, threads: list[threading.Thread]) -> None:
         """Let nobody begin another job; keep what those in flight bring in time."""
         self._stopped.set()
+        self._stop()
         end = time.monotonic() + GRACE
         for thread in threads:
             if thread.ident is not None:

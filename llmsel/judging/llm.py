@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from llmsel._base.terminal import encodable, plain
+from llmsel._base.terminal import encodable, short
 from llmsel.answers.server import (
     Prices,
     QueryRefused,
@@ -210,7 +210,7 @@ class LLMJudge(Judge):
                 self._cache.keep(key, verdict)
                 return verdict
             said = "cut off by max_tokens" if reply.finish == "length" else "no clear verdict"
-            said += f" in {1 + self._retries} replies; the last was {plain(reply.text)[:80]!r}"
+            said += f" in {1 + self._retries} replies; the last was '{short(reply.text)}'"
             # the same request would get the same reply
             chat = [*chat[:2], {"role": "assistant", "content": reply.text[:2000] or "..."}]
             chat.append({"role": "user", "content": AGAIN})

@@ -37,6 +37,7 @@ _OUTCOME: Types = {
     "outcome": (int, type(None)),
     "order": str,
     "by": str,
+    "time": str,
 }
 _HEADER: Types = {
     "llmsel": str,

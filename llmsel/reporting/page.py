@@ -23,8 +23,9 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from llmsel._base.errors import InputError
-from llmsel._base.files import VERSION
+from llmsel._base.files import VERSION, write_atomically
 from llmsel._base.intervals import wilson
+from llmsel._base.words import percent
 from llmsel.judging.collect import verdict_of
 from llmsel.judging.provenance import bias, remarks_of, warnings_of
 from llmsel.judging.replay import Annotation, Contents, read_log
@@ -60,8 +61,11 @@ def write_report(log: str | Path, pool: Pool, path: str | Path) -> Path:
     path = Path(path)
     if path.is_file() and not _is_report(path.read_bytes()):
         raise InputError(f"'{path}' is there and is no report of llmsel; name another file.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page, encoding="utf-8")
+    if path.exists() and not path.is_file():  # a pipe or a device: nothing to keep whole
+        path.write_text(page, encoding="utf-8")
+        return path
+    with write_atomically(path) as file:
+        file.write(page.encode())
     return path
 
 
@@ -86,7 +90,7 @@ def report(contents: Contents) -> str:
     if isinstance(said, RaceVerdict):
         leaders, last, rows = said.winners, "in the race", _all_rows(contents)
     else:
-        leaders, last = said.leaders, "belief"
+        leaders, last = said.leaders, "P(best)"
         rows = np.array([row for _, row in session.history])
     return _template().render(
         policy=_policy(_css()),
@@ -178,9 +182,9 @@ def _evidence(
 
 
 def _ends(said: RaceVerdict | Answer) -> dict[str, str]:
-    """Say by model how its race ended, or its weight in the belief."""
+    """Say by model how its race ended, or its chance to be the best of the pool."""
     if isinstance(said, Answer):
-        return {model: f"{weight:.1%}" for model, weight in said.belief.items()}
+        return {model: percent(chance) for model, chance in said.chance.items()}
     ends = dict.fromkeys(said.live, "still in")
     ends |= {model: f"dropped after {t} queries" for model, t in said.dropped.items()}
     return ends | dict.fromkeys(said.winners, "named" if said.stop else "leads")

@@ -31,6 +31,8 @@ PACKAGE = Path(__file__).parents[1]
 # the code that a half-finished experiment must be finished with
 ENGINE = (
     *sorted(PACKAGE.glob("*.py")),
+    *sorted((PACKAGE / "audit").glob("*.py")),
+    *sorted((PACKAGE / "_base").glob("*.py")),
     *sorted(Path(__file__).parent.glob("by_*.py")),
     *sorted((Path(__file__).parent / "methods").glob("*.py")),
     Path(__file__),

@@ -65,7 +65,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 ALWAYS = ("votes", "tables")
 ENGINE = (*ALWAYS, "queries", "calls")
-FAMILIES = (*ENGINE, "audit")  # nothing of the engine plays an audit race
+FAMILIES = (*ENGINE, "audit")  # only studies play audit races
 
 
 # -- the engine ---------------------------------------------------------------------------------

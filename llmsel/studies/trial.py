@@ -6,9 +6,9 @@ runs in this process and reads no cache. Whoever adds a strategy, a method or a 
 here. One function per family of results:
 
 ``votes``: pools, weak judges and similarities. ``queries``: what strategies pick. ``calls``: what
-races and their peers pay and name. ``audit``: the same of audit races, apart so that a change of
-theirs leaves other runs alone. ``tables``: what is computed from picks and answers (fixed ones
-here, so that the families do not depend on each other).
+races and their peers pay and name. ``audit``: the same of audit races with more settings, for the
+runs that play them. ``tables``: what is computed from picks and answers (fixed ones here, so that
+the families do not depend on each other).
 """
 
 from __future__ import annotations
@@ -156,6 +156,8 @@ def every_method() -> list[Method]:
         Racing(Certified(alpha=0.2, share=0.4), delta=0.05, batch=3, name="within delta"),
         Racing(Heuristic(), delta=0.02, name="heuristic"),
         Racing(Certified(), budget=Budget(calls=100), name="budget"),
+        Auditing(name="audit"),
+        Auditing(delta=0.05, name="audit within delta"),
         Anytime(name="anytime"),
         Anytime(alpha=None, batch=2, name="anytime, heuristic stop"),
         SuccessiveRejects(),

@@ -16,7 +16,11 @@ from llmsel.judging.llm import LLMJudge
 from llmsel.pool import Pool
 
 # each of these once ended in a traceback, or spoiled what was read
-CORPUS = sorted(p for p in (FIXTURES / "mutated").rglob("*") if p.is_file())
+CORPUS = [
+    path
+    for name in FILES
+    for path in sorted((FIXTURES / "mutated" / name.replace("/", "~")).glob("*"))
+]
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=9),
     lambda inner: (

@@ -186,3 +186,26 @@ def test_what_failed_is_judged_again_on_request(tmp_path):
     assert "judgements failed" in ok(*judge, code=1)  # nothing is asked again by itself
     told = ok(*judge, "--retry-failed")
     assert "had failed were judged again" in told and "'gamma' is the best" in told
+
+
+def test_a_race_that_bears_more_failures_is_told_the_same_by_every_command(tmp_path):
+    rows = [
+        {"model": m, "query_id": i, "query": f"question {i}", "response": m * (1 + i % 3)}
+        for m in ("a", "bb", "cc c")
+        for i in range(60)
+    ]
+    (tmp_path / "answers.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    program = tmp_path / "grade.py"
+    program.write_text(
+        "def score(query, response):\n    return len(response) / (int(query[9:]) % 4 > 0)\n"
+    )
+    log, pool = tmp_path / "log.jsonl", ("--pool", tmp_path / "answers.jsonl", "--baseline", "a")
+    judge = ("judge", log, *pool, "--program", f"{program}:score", "--json")
+    first = json.loads(ok(*judge, code=1))
+    assert first["stop"] == "too many failed" and not first["certified"]
+    status = ("session", "status", log, *pool, "--json")
+    assert json.loads(ok(*status, code=1))["stop"] == "too many failed"
+    more = json.loads(ok(*judge, "--most-failed", "0.6", code=1))
+    assert more["calls"] > first["calls"] and more["stop"] != "too many failed"
+    held = json.loads(ok(*status, code=1))
+    assert {k: held[k] for k in more if k in held} == {k: more[k] for k in more if k in held}

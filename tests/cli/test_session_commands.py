@@ -132,3 +132,15 @@ def test_the_seed_of_a_race_is_drawn_and_noted_or_said_to_be_chosen(tmp_path):
         *judge[:1], tmp_path / "c", *judge[2:], "--seed", 7
     )
     assert "drawn at random" in ok(*judge)  # gone on with: the log's seed, which was drawn
+
+
+def test_generate_tells_each_reason_once_and_goes_on_later(tmp_path):
+    def refuses(body, number):
+        return 404 if body["model"] == "large" else echo(body, number)
+
+    with serve(refuses) as server:
+        models, queries, output = files(tmp_path, server.url)
+        result = run("generate", models, queries, "-o", output, "--yes")
+    assert result.exit_code == 1 and "5 new answers" in result.stdout
+    assert "5 failed; run the same command again for them." in result.stderr
+    assert result.stderr.count("answered 404") == 1  # the others were not asked: same reason

@@ -84,7 +84,8 @@ def test_no_untrue_certificate_however_judgements_fail(kind):
         certified += found.certified
         wrong += found.certified and not set(found.winners) <= best
     assert wrong <= 5, kind
-    assert (certified == 0) == (kind == "never")
+    if kind in ("never", "one cell", "at random", "wins of the best"):
+        assert (certified == 0) == (kind == "never")
 
 
 def test_a_race_stops_when_too_many_judgements_fail_and_can_go_on():

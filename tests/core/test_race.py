@@ -374,3 +374,48 @@ def test_contest_errors_and_tables():
     assert np.allclose(paired["difference"], difference)
     reach = result.calls_to(0.5).set_index("method")["calls"]
     assert (reach <= result.everyone).all()
+
+
+def test_a_seed_is_drawn_unless_it_is_given_and_the_statement_says_which():
+    pool = simulated(n=40, m=3, spread=2.0, seed=4)
+    drawn, other = Race(pool), Race(pool)
+    assert drawn.settings["seed"] != other.settings["seed"] and drawn.settings["seed_drawn"]
+    chosen = Race(pool, seed=drawn.settings["seed"])
+    assert "seed_drawn" not in chosen.settings
+    settings = json.loads(json.dumps(drawn.settings))
+    again = Race.of_settings(pool, settings)
+    assert again.settings == settings
+    ends = [play(race, pool) for race in (drawn, chosen, again)]
+    assert ends[0] == ends[2] and ends[0].winners == ends[1].winners
+    assert "seed" not in ends[0].statement and "seed chosen by the user" in ends[1].statement
+    own = Race(pool, Heuristic(), order=pool.queries)
+    assert "seed" not in own.verdict().statement
+    old = {key: value for key, value in chosen.settings.items() if key != "seed_drawn"}
+    assert Race.of_settings(pool, old).verdict().statement == chosen_start(pool, old)
+
+
+def chosen_start(pool, settings):
+    return Race(pool, seed=settings["seed"]).verdict().statement
+
+
+def test_a_race_goes_on_with_the_seed_of_its_log_unless_another_was_chosen():
+    pool = simulated(n=40, m=3, seed=4)
+    held = Race(pool, delta=0.1).settings
+    new = Race(pool, delta=0.1, most_failed=0.5, budget=Budget(calls=9)).continuing(held)
+    assert new.settings == held and new.most_failed == 0.5
+    assert play(new, pool).stop == "budget"
+    assert Race(pool, delta=0.1, seed=held["seed"]).continuing(held).settings == held
+    for options, message in (
+        ({"seed": held["seed"] + 1, "delta": 0.1}, "holds a race with seed"),
+        ({"delta": 0.2}, "holds a race with delta 0.1, not 0.2"),
+        ({"delta": 0.1, "rule": Heuristic()}, "holds a race with rule"),
+    ):
+        with pytest.raises(InputError, match=message):
+            Race(pool, **options).continuing(held)
+
+
+def test_the_promise_is_never_rounded_up():
+    pool = simulated(n=40, m=3, spread=2.0, seed=4)
+    found = play(Race(pool, Certified(alpha=0.0001), seed=1), pool)
+    assert found.certified and "at least 99.99%" in found.statement
+    assert "100%" not in found.statement

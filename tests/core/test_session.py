@@ -59,7 +59,10 @@ def test_without_a_certificate_the_answer_says_so():
     assert answer.low < answer.win_rate <= answer.high
     drawn = Session(pool, "Random", seed=0)
     play(drawn, pool, 5)
-    assert "for queries drawn at random. No certificate." in drawn.best().statement
+    assert (
+        "for queries drawn at random. The chance that it is the best of the pool is "
+        in drawn.best().statement
+    )
 
 
 def test_undo_goes_back_to_the_very_same_state():
@@ -192,3 +195,72 @@ def test_the_log_keeps_the_stopping_rule(tmp_path):
     with pytest.raises(InputError, match="was begun with rule"):
         AnnotationLog(path, pool, rule=Certified(0.05))
     assert said.certificate.statement in html.unescape(report(read_log(path, pool)))
+
+
+def test_a_seed_is_drawn_unless_it_is_given_and_the_statement_says_which():
+    pool = pools.simulated(n=60, m=4, spread=2.0, seed=3)
+    drawn = [Session(pool, "Random", rule=Certified()) for _ in range(3)]
+    assert len({session.seed for session in drawn}) == 3
+    assert all(session.seed_drawn for session in drawn)
+    chosen = Session(pool, "Random", seed=drawn[0].seed, rule=Certified())
+    assert not chosen.seed_drawn
+    assert play(chosen, pool, 5) == play(drawn[0], pool, 5)
+    said = [session.race_verdict().statement for session in (drawn[0], chosen)]
+    assert "seed" not in said[0] and "seed chosen by the user" in said[1]
+    # a seed that changes nothing but ties among chosen queries is not worth a word
+    assert "seed" not in Session(pool, seed=1, rule=Heuristic()).race_verdict().statement
+
+
+def test_a_log_remembers_whether_its_seed_was_drawn(tmp_path):
+    pool = pools.simulated(n=20, seed=2)
+    for name, seed in (("drawn", None), ("chosen", 5)):
+        with AnnotationLog(tmp_path / name, pool, strategy="Random", seed=seed) as log:
+            assert log.session.seed_drawn == (seed is None)
+        again = replay(tmp_path / name, pool)
+        assert again.seed_drawn == (seed is None) and again.seed == log.session.seed
+
+
+def test_an_answer_from_nothing_but_skipped_outcomes_says_so():
+    pool = pools.simulated(n=20, seed=2)
+    session = Session(pool, "Random", seed=0, rule=Certified())
+    for _ in range(3):
+        session.tell(session.ask().query, {})
+    answer = session.best()
+    assert answer.statement.startswith("nothing is judged yet") and answer.leaders == ("model-1",)
+    assert "15 judgements missing" in answer.statement and "No certificate" in answer.statement
+    assert max(answer.chance.values()) < 0.5
+
+
+def test_a_baseline_that_leads_is_no_estimate():
+    pool = pools.simulated(n=20, seed=2)
+    session = Session(pool, "Random", seed=0)
+    for _ in range(4):
+        session.tell(session.ask().query, dict.fromkeys(pool.candidates, -1))
+    answer = session.best()
+    assert answer.low == answer.high == answer.win_rate == 0.5
+    assert "no candidate wins half" in answer.statement and "interval" not in answer.statement
+    assert answer.chance[pool.baseline] > 0.5
+
+
+def test_missing_outcomes_are_never_called_exact():
+    pool = pools.simulated(n=12, seed=2)
+    session = Session(pool, "Random", seed=0, rule=Certified())
+    for k in range(12):
+        row = pool.row(session.ask().query)
+        session.tell(session.ask().query, {m: a for m, a in row.items() if k or m != "model-0"})
+    answer = session.best()
+    assert "exact" not in answer.statement and "1 judgement missing" in answer.statement
+    held = session.race_verdict()
+    assert held.failed == {"model-0": 1} and held.calls == 59
+
+
+def test_no_statement_says_that_a_belief_is_certain():
+    pool = pools.simulated(n=60, m=3, spread=3.0, seed=5)
+    session = Session(pool, LLMSelector(0.1, 0.3), seed=0)
+    for _ in range(50):
+        first, *rest = pool.candidates
+        session.tell(session.ask().query, {first: 1} | dict.fromkeys(rest, -1))
+    answer = session.best()
+    assert answer.belief[first] > 0.9999 and answer.chance[first] > 0.995
+    assert "the best of the pool is over 99%, as a guide" in answer.statement
+    assert "over 99%" in session.ask().reason and "100%" not in session.ask().reason

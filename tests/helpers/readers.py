@@ -5,6 +5,8 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
+
 from helpers.mutate import damaged, warped, warped_text
 from llmsel._base.errors import InputError
 from llmsel.answers.generate import plan
@@ -12,6 +14,7 @@ from llmsel.answers.inspect_log import zipfile_with_zstandard
 from llmsel.answers.models import read_models
 from llmsel.answers.read import read_answers
 from llmsel.judging.cache import VerdictCache
+from llmsel.pool import Pool
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 ANSWERS = FIXTURES / "answers"
@@ -27,6 +30,17 @@ parameters = {temperature = 0.5, max_tokens = 50, stop = ["x"]}
 name = "large"
 """
 CACHE = b'{"key": "ab12", "verdict": "A"}\n{"key": "cd34", "verdict": "tie"}\n'
+HEADER = {
+    "queries": ["q", "r"],
+    "models": ["a", "b"],
+    "baseline": "b",
+    "texts": ["?", "!"],
+    "responses": [["x", "y"], ["x", "z"]],
+    "categories": None,
+    "name": "n",
+    "simulated": False,
+    "notes": {"k": "v"},
+}
 OUTPUT = b'{"model": "a", "query_id": "1", "query": "?", "response": "x", "finish": "stop"}\n' * 2
 
 
@@ -92,11 +106,24 @@ def _files():
     table = io.BytesIO()
     read_answers(ANSWERS / "long.jsonl").to_parquet(table)
     found["long.parquet"] = "long.parquet", table.getvalue(), None, answers
+    found["pool.npz"] = "pool.npz", _npz(json.dumps(HEADER).encode()), _warp_npz, Pool.load
     found["models.toml"] = "models.toml", MODELS, None, read_models
     found["cache"] = "cache.jsonl", CACHE, _warp(True), VerdictCache
     found["output"] = "output.jsonl", OUTPUT, _warp(True), output
     found["queries"] = "queries.jsonl", b'{"query_id": 1, "query": "a"}\n', _warp(True), queries
     return found
+
+
+def _npz(header):
+    stored = io.BytesIO()
+    outcomes = np.array([[1, 0], [-1, 0]], dtype=np.int8)
+    np.savez(stored, header=np.frombuffer(header, dtype=np.uint8), outcomes=outcomes)
+    return stored.getvalue()
+
+
+def _warp_npz(data, random):
+    del data
+    return _npz(json.dumps(warped(HEADER, random)).encode())
 
 
 def _warp(lines):

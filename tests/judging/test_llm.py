@@ -1,6 +1,7 @@
 """The LLM as judge: no verdict is invented, whatever the server does."""
 
 import importlib.util
+import json
 import time
 import warnings
 from pathlib import Path
@@ -303,6 +304,65 @@ def test_no_key_for_the_openai_server(monkeypatch):
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(InputError, match="set OPENAI_API_KEY in the environment"):
         LLMJudge("gpt").judge("?", "a", "b")
+
+
+def test_structured_output_is_asked_for_and_left_out_where_it_is_refused():
+    def plain_only(body, number):
+        return 400 if "response_format" in body else longer(body)
+
+    with serve(plain_only) as server:
+        judge = LLMJudge("judge", server.url)
+        assert judge.judge("?", "long answer", "no").outcome == 1
+        # refused, refused when asked whether the query is at fault, then without; no further try
+        asked = ["response_format" in body for body in server.bodies]
+        assert asked == [True, True, False, False]
+        with pytest.raises(ServerError, match="answered 400"):
+            LLMJudge("judge", server.url, structured=True).judge("?", "long answer", "no")
+    with serve(longer) as server:
+        assert LLMJudge("judge", server.url).judge("?", "long answer", "no").outcome == 1
+        assert LLMJudge("judge", server.url, structured=False).judge("?", "a", "no").outcome == -1
+        own = LLMJudge("judge", server.url, parameters={"response_format": {"type": "text"}})
+        assert own.judge("?", "a", "no").outcome == -1
+    asked = [body.get("response_format", {}).get("type") for body in server.bodies]
+    assert asked == ["json_schema"] * 2 + [None] * 2 + ["text"] * 2
+
+
+@pytest.mark.parametrize(("trouble", "passing"), [(400, None), (413, None), (500, True)])
+def test_one_refused_query_is_a_failed_judgement_and_blocks_nothing(trouble, passing, tmp_path):
+    def picky(body, number):
+        refused = "(1)" in body["messages"][-1]["content"]
+        return trouble if refused else longer(body) if "ANSWER" in str(body) else "OK"
+
+    pool = pool_of("long answer", "no", queries=3)
+    with (
+        serve(picky) as server,
+        AnnotationLog(tmp_path / "log.jsonl", pool, strategy="Random") as log,
+    ):
+        annotate(log, LLMJudge("judge", server.url))
+        outcomes = {e.query: e.outcome for e in log.given}
+        (failed,) = [e.detail for e in log.given if e.query == "q1"]
+    assert outcomes == {"q0": 1, "q1": MISSING, "q2": 1}
+    assert f"answered {trouble} (no)" in failed["failed"] and failed.get("passing") is passing
+
+
+def test_what_the_log_keeps_of_a_judge_holds_no_secret():
+    judge = LLMJudge("m", "http://me:password1@localhost:1/v1", key="MY_KEY", orders="both")
+    assert judge.settings["base_url"] == "http://localhost:1/v1"
+    assert judge.settings["orders"] == ["candidate first", "baseline first"]
+    assert judge.settings != LLMJudge("m", "http://localhost:1/v1", instruction="!").settings
+    assert "password1" not in json.dumps(judge.settings)
+    judge.stop()  # nothing is under way
+
+
+def test_the_estimate_takes_linear_time():
+    def seconds(n):
+        pool = pool_of("a", "b", queries=n)
+        start = time.process_time()
+        assert LLMJudge("m").estimate(pool)["requests"] == 2 * n
+        return time.process_time() - start
+
+    seconds(10)
+    assert seconds(8000) < 16 * seconds(1000)
 
 
 @pytest.mark.skipif(

@@ -139,12 +139,12 @@ def test_click_through_kill_the_kernel_reopen_and_continue(tmp_path, stop):
         environment[name] = str(home / name)
     lab = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
     lab += ["--IdentityProvider.token=", "--expose-app-in-browser", "--ServerApp.port_retries=0"]
-    out = (tmp_path / "lab.txt").open("w")
-    options = {"env": environment, "stdout": out, "stderr": out, "start_new_session": True}
-    stop(subprocess.Popen(lab, cwd=tmp_path, **options))
     profile = tmp_path / "profile"
     browser = [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", "about:blank"]
-    stop(subprocess.Popen(browser, **options))
+    with (tmp_path / "lab.txt").open("w") as out:
+        options = {"env": environment, "stdout": out, "stderr": out, "start_new_session": True}
+        stop(subprocess.Popen(lab, cwd=tmp_path, **options))
+        stop(subprocess.Popen(browser, **options))
     end = time.monotonic() + 90
     while True:
         with contextlib.suppress(OSError):

@@ -13,6 +13,7 @@ from llmsel._base.errors import InputError
 from llmsel.judging.collect import judge_race
 from llmsel.judging.judges import ProgramJudge
 from llmsel.judging.log import AnnotationLog
+from llmsel.judging.replay import read_log
 from llmsel.pool import MISSING
 from llmsel.race import Race
 from llmsel.reporting.page import write_report
@@ -141,7 +142,8 @@ def test_a_race_is_reported_with_its_certificate(tmp_path):
     for model, step in held.dropped.items():
         assert f"<td>dropped after {step} queries</td>" in lines[model]
     assert "<td>named</td>" in lines[held.winners[0]] and 'class="named"' in lines[held.winners[0]]
-    assert "Before you act" not in page and "<dt>seed drawn at random</dt><dd>yes</dd>" in page
+    seed = read_log(tmp_path / "log.jsonl", pool).race["seed"]
+    assert "Before you act" not in page and f"<dt>seed of the order</dt><dd>{seed}</dd>" in page
     assert "No certificate" not in page and f"{held.calls} outcomes" in page
     assert "near-duplicate candidates" in page and "posterior collapse" not in page
 

@@ -12,7 +12,7 @@ from llmsel.studies import by_query, reproduce
 def test_two_dask_workers_give_the_same_bits():
     distributed = pytest.importorskip("distributed", reason="dask[distributed] is not installed")
     pool = pools.simulated(n=40, seed=12)
-    options = {"wanted": ["Random", "LLM Selector"], "realizations": 120, "seed": 4}
+    options = {"strategies": ["Random", "LLM Selector"], "realizations": 120, "seed": 4}
     here = by_query.run(pool, jobs=1, **options)
     with (
         distributed.LocalCluster(

@@ -245,3 +245,22 @@ def test_methods_are_written_by_their_settings_and_not_by_an_address():
         assert " at 0x" not in repr(method)
         assert repr(method).startswith(f"{type(method).__name__}(")
     assert "z=2" in repr(ordered) and "array of shape (2, 3)" in repr(ordered)
+
+
+def test_missing_wins_of_the_best_certify_no_other():
+    """The better of two lacks its wins: all is asked, and nothing is known for certain."""
+    pool = simulated(n=24, m=2, spread=0.1, seed=3)
+    outcomes = np.zeros_like(pool.outcomes)
+    better, other = pool.candidate_columns
+    outcomes[:12, better], outcomes[12:, better] = 1, -1
+    outcomes[:, other] = 0
+    outcomes[0, other] = -1
+    holes = outcomes.copy()
+    holes[:6, better] = MISSING
+    for table, certain in ((outcomes, True), (holes, False)):
+        result = compete(pool.replace(outcomes=table), [Anytime()], realizations=5, jobs=1)
+        runs = result.runs()
+        assert runs["certified"].all() if certain else not runs["certified"].any()
+        assert set(runs["stop"]) <= (
+            {"tied", "pool exhausted"} if certain else {"outcomes missing"}
+        )

@@ -103,3 +103,15 @@ def test_the_number_of_processes_is_a_number(monkeypatch):
         by_query.run(POOL, ["Random"], **{**SIZES, "jobs": None})
     monkeypatch.setenv("LLMSEL_JOBS", "1")
     assert by_query.run(POOL, ["Random"], **{**SIZES, "jobs": None}).budget == 12
+
+
+def test_a_strategy_typed_into_a_console_has_a_checkpoint_too(tmp_path):
+    kind = type("Typed", (strategies.Random,), {"__module__": "__main__", "name": "Typed"})
+    again = type("Typed", (strategies.Random,), {"__module__": "__main__", "name": "Typed"})
+    assert folder(tmp_path, kind()) == folder(tmp_path, again())
+    assert folder(tmp_path, kind()) != folder(tmp_path, strategies.Random())
+
+
+def test_no_contestant_is_one_sentence():
+    with pytest.raises(InputError, match="there is no strategy; give at least one"):
+        by_query.run(POOL, [], **SIZES)

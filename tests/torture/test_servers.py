@@ -68,9 +68,9 @@ def test_judge(mode, begins, ends, workers, tmp_path, monkeypatch):
     pool = pool_of("long answer", "no", queries=12)
     path, told = tmp_path / "log.jsonl", ""
 
-    def judge(url):
+    def judge(url, timeout):
         return LLMJudge(
-            "m", url, key="MY_KEY", timeout=0.3, tries=2, patience=0.5, retries=0,
+            "m", url, key="MY_KEY", timeout=timeout, tries=2, patience=0.5, retries=0,
             orders="candidate first", cache=tmp_path / "cache",
         )  # fmt: skip
 
@@ -79,7 +79,7 @@ def test_judge(mode, begins, ends, workers, tmp_path, monkeypatch):
         AnnotationLog(path, pool, strategy="Random") as log,
     ):
         try:
-            annotate(log, judge(server.url), workers=workers)
+            annotate(log, judge(server.url, 0.3 if MODES[mode][0] == DOWN else 9), workers=workers)
         except InputError as error:
             told = str(error)
         given = list(log.given)
@@ -93,5 +93,5 @@ def test_judge(mode, begins, ends, workers, tmp_path, monkeypatch):
         hostile(mode, lambda number: VERDICT) as server,
         AnnotationLog(path, pool) as log,
     ):
-        annotate(log, judge(server.url), retry_failed=True)
+        annotate(log, judge(server.url, 9), retry_failed=True)
         assert [entry.outcome for entry in log.given if entry.outcome == 1] == [1] * 12

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from llmsel._base.errors import InputError
-from llmsel._base.verdicts import EXHAUSTED, ONE_LEFT, TIED
+from llmsel._base.verdicts import EXHAUSTED, INCOMPLETE, ONE_LEFT, TIED
 from llmsel.elimination import REFUSED, kelly
 from llmsel.pool import MISSING
 from llmsel.studies.methods.desk import Desk, Method
@@ -136,8 +136,10 @@ class Anytime(Method):
             # all judged to the end: the exact means, with their ties
             desk.answer(over, top(np.where(live[over], ladder.mean[over], -np.inf)))
             tied = np.where(desk.winners[over].sum(axis=1) > 1, TIED, EXHAUSTED)
-            stop = np.where(live[over].sum(axis=1) == 1, ONE_LEFT, tied)
-            desk.finish(over, stop, self.alpha is not None)
+            holes = ((ladder.places[over] > ladder.judged[over]) & live[over]).any(axis=1)
+            stop = np.where(holes, INCOMPLETE, tied)  # what is missing might turn the answer
+            stop[live[over].sum(axis=1) == 1] = ONE_LEFT
+            desk.finish(over, stop, (stop != INCOMPLETE) & (self.alpha is not None))
             racing[over] = False
 
     def _judge(
