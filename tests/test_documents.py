@@ -1,5 +1,6 @@
 """Documents and committed runs: links lead somewhere, numbers are the tables', nothing leaks."""
 
+import ast
 import gzip
 import json
 import re
@@ -123,6 +124,43 @@ def test_broken_links_and_ragged_tables_are_seen(tmp_path):
     )
     assert set(broken(page)) == {"gone.md", "#nowhere", "no.png"}
     assert ragged(page.read_text()) == ["| one |"]
+
+
+# -- promises -----------------------------------------------------------------------------------
+
+TEST_ID = re.compile(r"`([\w/]+\.py)::(\w+)`")
+
+
+def lost_tests(text):
+    """Tests that a page names and that no file below `tests` defines."""
+    lost = []
+    for file, name in TEST_ID.findall(text):
+        path = ROOT / "tests" / file
+        tree = ast.parse(path.read_text(encoding="utf-8")) if path.is_file() else ast.Module([], [])
+        functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
+        if name not in {function.name for function in functions}:
+            lost.append(f"{file}::{name}")
+    return lost
+
+
+def promises():
+    page = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    section = page.partition("## Faults and promises")[2]
+    return re.findall(r"^\| *(\d+) \|.*\|([^|]*)\|$", section, re.MULTILINE)
+
+
+def test_every_promise_names_a_test_that_exists():
+    rows = promises()
+    assert {int(number) for number, _ in rows} == set(range(1, 15))
+    assert [cell for _, cell in rows if not TEST_ID.fullmatch(cell.strip())] == []
+    assert lost_tests((ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")) == []
+
+
+def test_a_test_that_is_gone_is_seen():
+    here = "`test_documents.py::test_a_test_that_is_gone_is_seen`"
+    assert lost_tests(here) == []
+    assert lost_tests(here.replace("seen", "not_seen")) != []
+    assert lost_tests("`core/test_nothing.py::test_x`") == ["core/test_nothing.py::test_x"]
 
 
 # -- claims -------------------------------------------------------------------------------------
