@@ -12,6 +12,7 @@ import pytest
 from helpers.killed import Commands, write_answers
 from helpers.loopback import serve
 from helpers.servers import echo
+from helpers.share import sized
 from nbformat.v4 import new_code_cell, new_notebook
 
 from llmsel.answers.read import read_answers
@@ -21,7 +22,6 @@ from llmsel.judging.log import AnnotationLog
 from llmsel.judging.replay import read_log
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork to kill quickly")
-SHARE = float(os.environ.get("LLMSEL_TORTURE_SHARE", "1"))
 KILLS = {"tell": 300, "judge": 300, "generate": 340, "reproduce": 60}  # 1000 in all
 SIGNALS = (signal.SIGKILL, signal.SIGINT)
 MODELS = ("a", "b", "c", "base")
@@ -190,4 +190,4 @@ def test_a_few_kills(kind, tmp_path):
 @pytest.mark.torture
 @pytest.mark.parametrize("kind", KILLS)
 def test_1000_kills(kind, tmp_path):
-    run(kind, max(1, round(KILLS[kind] * SHARE)), tmp_path)
+    run(kind, sized(KILLS[kind]), tmp_path)
