@@ -112,7 +112,7 @@ class Session:
     ):
         """Start with no annotation."""
         self.rule, self.delta = rule, delta
-        self.seed_drawn = seed is None
+        self.seed_drawn: bool | None = seed is None  # None: not known, in logs of llmsel 0.2
         self.seed = secrets.randbelow(2**32) if seed is None else seed
         self.pool = pool.hide_outcomes()
         self.strategy = make(strategy)
@@ -256,7 +256,7 @@ class Session:
             calls=int((rows != MISSING).sum()) - len(rows),
             queries=len(rows),
             failed=dict(zip(self.pool.models, (rows == MISSING).sum(axis=0).tolist(), strict=True)),
-            seed_chosen=self._random and not self.seed_drawn,
+            seed_chosen=self._random and self.seed_drawn is False,
         )
 
     def undo(self) -> str:

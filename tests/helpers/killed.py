@@ -68,6 +68,7 @@ def serve():
 def killed(words, sign, after, output):
     """Fork a command, and send a signal after so many seconds; SIGINT to its whole group."""
     begun, hit, status = time.monotonic(), False, None
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # what forks is no command yet
     child = os.fork()
     if child == 0:
         command(words, output)
@@ -99,6 +100,7 @@ def command(words, output):
         sys.argv = ["llmsel", *words]
         from llmsel.cli import main
 
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         main()
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -107,6 +109,7 @@ def command(words, output):
     except BaseException:
         traceback.print_exc()
     finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
