@@ -78,7 +78,7 @@ class Session:
     Args:
         pool: the queries and models, with votes if the strategy needs them. Outcomes in it are
             ignored.
-        strategy: a `Strategy` or its name.
+        strategy: a `Strategy` or its name; Random by default, for which the interval holds.
         seed: of the order that breaks ties; the order itself, for the strategy Random. None draws
             one, see the attributes ``seed`` and ``seed_drawn``.
         rule: stopping rule, as of a race: `llmsel.elimination.Certified` (with the strategy Random)
@@ -104,7 +104,7 @@ class Session:
     def __init__(
         self,
         pool: Pool,
-        strategy: str | Strategy = "LLM Selector",
+        strategy: str | Strategy = "Random",
         *,
         seed: int | None = None,
         rule: Rule | None = None,
