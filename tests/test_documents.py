@@ -380,3 +380,8 @@ def test_addresses_and_paths_are_seen():
 def test_no_two_runs_write_one_file():
     files = [file for run in reproduce.batch().values() for file in run.outputs]
     assert sorted(files) == sorted(set(files))
+
+
+def test_no_committed_run_is_out_of_date():
+    runs = [run for run in reproduce.batch().values() if run.rendered.exists() or not run.extra]
+    assert not [run.name for run in runs if not reproduce.up_to_date(run)]

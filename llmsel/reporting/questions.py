@@ -263,6 +263,23 @@ def greedy() -> str:
     return " ".join(parts)
 
 
+@question
+def audit() -> str:
+    """What a certificate costs by the race and by the audit, and what goes wrong."""
+    parts = []
+    for board in present("audit.csv"):
+        rows = table("audit.csv", board).set_index("method")
+        change = table("audit-paired.csv", board).set_index("method").loc["audit, exact"]
+        exact = rows.loc["audit, exact"]
+        parts.append(
+            f"on `{board}` {percent(exact['share'], 1)} instead of "
+            f"{percent(rows.loc['certified race', 'share'], 1)} of judging everyone "
+            f"({change['difference']:+.1f} points, {change['low']:+.1f} to {change['high']:+.1f}), "
+            f"{exact['failures']:.0f} of {header('audit.csv', board)['realizations']} wrong"
+        )
+    return f"By the audit {'; '.join(parts)}."
+
+
 # -- data cards and links -----------------------------------------------------------------------
 
 

@@ -35,7 +35,7 @@ DIGITS = 9  # floats are compared so, as the last digits differ between machines
 PACKAGE = Path(__file__).parents[1]
 NUMERICS = ("numpy", "pandas", "rapidfuzz")  # a new version of these may act otherwise
 DRAWING = ("matplotlib", "seaborn", "llmsel.reporting")  # what comes from these only draws
-# Modules whose names tell that a notebook needs only these families; any other module: all.
+# Modules whose names tell that a notebook needs only these families; any other module: `ENGINE`.
 NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel._base": (),
     "llmsel.pool": (),
@@ -58,12 +58,14 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.belief": ("queries",),
     "llmsel.strategies": ("queries",),
     "llmsel.elimination": ("calls",),
-    "llmsel.audit": ("calls",),
     "llmsel.studies.by_call": ("calls",),
     "llmsel.studies.methods": ("calls",),
+    "llmsel.studies.methods.audit": ("audit",),
+    "llmsel.studies.methods.auditing": ("audit",),
 }
 ALWAYS = ("votes", "tables")
-FAMILIES = (*ALWAYS, "queries", "calls")
+ENGINE = (*ALWAYS, "queries", "calls")
+FAMILIES = (*ENGINE, "audit")  # only studies play audit races
 
 
 # -- the engine ---------------------------------------------------------------------------------
@@ -244,7 +246,7 @@ def families(cells: Sequence[str]) -> tuple[str, ...]:
     """Name the families of results that a notebook uses, by what it takes from llmsel.
 
     What cannot be found, or is at home in a module that `NEEDS` does not list, counts as using
-    all of them.
+    all of `ENGINE`.
 
     Args:
         cells: sources of the code cells, in order.
@@ -282,10 +284,10 @@ def _needs(name: str) -> tuple[str, ...]:
             path = f"{path}.{part}"
             found = getattr(found, part, None) or importlib.import_module(path)
     except ImportError:
-        return FAMILIES
+        return ENGINE
     home = getattr(found, "__module__", None)
     if isinstance(found, types.ModuleType) or not isinstance(home, str):
         return ()
     while home not in NEEDS and "." in home:
         home = home.rpartition(".")[0]
-    return NEEDS.get(home, FAMILIES)
+    return NEEDS.get(home, ENGINE)

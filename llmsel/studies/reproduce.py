@@ -57,7 +57,7 @@ class Run:
         data: names of the benchmarks it reads.
         reads: files that other runs make (patterns relative to the checkout): the run comes after
             them.
-        extra: not part of ``--all``, as it needs what only a network brings.
+        extra: not part of ``--all``: it needs a network, or hours.
         show: an efficiency table among the outputs, printed to the terminal after the run.
     """
 

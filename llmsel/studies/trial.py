@@ -6,8 +6,9 @@ runs in this process and reads no cache. Whoever adds a strategy, a method or a 
 here. One function per family of results:
 
 ``votes``: pools, weak judges and similarities. ``queries``: what strategies pick. ``calls``: what
-races and their peers pay and name. ``tables``: what is computed from picks and answers (fixed
-ones here, so that the families do not depend on each other).
+races and their peers pay and name. ``audit``: the same of audit races with more settings, for the
+runs that play them. ``tables``: what is computed from picks and answers (fixed ones here, so that
+the families do not depend on each other).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from llmsel.studies.by_call import Contest, compete, stratified
 from llmsel.studies.by_query import run
 from llmsel.studies.diagnose import diagnose
 from llmsel.studies.methods.anytime import Anytime
+from llmsel.studies.methods.audit import Audit
 from llmsel.studies.methods.auditing import Auditing
 from llmsel.studies.methods.desk import Method
 from llmsel.studies.methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
@@ -122,6 +124,13 @@ def calls() -> Iterator[Any]:
     yield stratified(worded(), draw_orders(40, 30, realizations=9, seed=1))
 
 
+def audit() -> Iterator[Any]:
+    """What audit races pay and name, exact and within a margin, one cell at a time and several."""
+    for pool in (alike(), made(), made(gaps=True)):
+        contest = compete(pool, every_audit(), shares=(0.2, 0.5, 1.0), **PROTOCOL)
+        yield contest.leaders, contest.ends
+
+
 def tables() -> Iterator[Any]:
     """Scores, curves, efficiencies, diagnoses and intervals of fixed picks and answers."""
     for pool in (made(), made(gaps=True)):
@@ -157,6 +166,15 @@ def every_method() -> list[Method]:
         UCBE(1.0, shared=False),
         LUCB(),
         Uniform(),
+    ]
+
+
+def every_audit() -> list[Method]:
+    """Audit races, some with other parameters than the usual ones."""
+    return [
+        Auditing(),
+        Auditing(Audit(alpha=0.2, switch="early", width=3), 0.05, name="early"),
+        Auditing(Audit(few=2, start=0.2, gain=1.0), 0.02, name="no pairs"),
     ]
 
 
@@ -199,4 +217,4 @@ def _fixed_contest(result: Result) -> Contest:
     return Contest(result.pool, result.orders, grid, leaders, {"one": ends}, {"one": 0.02}, NAMED)
 
 
-FAMILIES = {function.__name__: function for function in (votes, queries, calls, tables)}
+FAMILIES = {function.__name__: function for function in (votes, queries, calls, audit, tables)}

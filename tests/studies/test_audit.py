@@ -1,5 +1,6 @@
 """The audit race: exact enumeration of small pools, missing cells, replay, rounds."""
 
+import collections
 import itertools
 import math
 
@@ -13,7 +14,7 @@ from llmsel.studies.methods.audit.bets import LEVELS, RATES, best_bet, bet_table
 from llmsel.studies.reference import audit as audit_literal
 
 SIZE, MODELS, BASELINE = 5, 3, 2  # of the pools that are enumerated
-LONGEST = 1 / 3  # alpha of the enumerations: so large that models are dropped by capital
+LONGEST = 1 / 2  # alpha of the enumerations: so large that models are dropped by capital
 
 
 class Scripted(AuditRace):
@@ -60,10 +61,14 @@ def leaves(make, table):
 
 
 def courses(rule, table, delta, salt):
-    """Play every course in every order of the queries: (race, probability, its table)."""
-    orders = list(itertools.permutations(range(SIZE)))
-    for order in orders:
-        mine = table[list(order)]
+    """Play every course in every order of the queries: (race, probability).
+
+    Orders that show the race the same table are played once, with the weight of all of them.
+    """
+    orders = [table[list(order)] for order in itertools.permutations(range(SIZE))]
+    different = {mine.tobytes(): mine for mine in orders}
+    weight = collections.Counter(mine.tobytes() for mine in orders)
+    for key, mine in different.items():
 
         def make(script):
             return Scripted(
@@ -71,14 +76,14 @@ def courses(rule, table, delta, salt):
             )
 
         for race in leaves(make, mine):
-            yield race, race.chance / len(orders)
+            yield race, race.chance * weight[key] / len(orders)
 
 
 def random_table(seed, missing=False):
-    """Draw a pool in which models 0 and 1 are close, and draws and losses are frequent."""
+    """Draw a pool of frequent draws and losses; two queries repeat: fewer orders differ."""
     rng = np.random.default_rng(seed)
     values = [-1, 0, 1, MISSING] if missing else [-1, 0, 1]
-    table = rng.choice(values, size=(SIZE, MODELS)).astype(np.int8)
+    table = rng.choice(values, size=(SIZE, MODELS)).astype(np.int8)[[0, 1, 2, 0, 1]]
     table[:, BASELINE] = 0
     return table
 
@@ -102,20 +107,28 @@ RULES = [
 ]
 
 
-@pytest.mark.parametrize("delta", [0.0, 0.15])
-@pytest.mark.parametrize("missing", [False, True])
-@pytest.mark.parametrize("rule", RULES, ids=["early", "wide", "pruned", "predicted"])
-def test_wrong_certificates_have_at_most_probability_alpha(rule, delta, missing):
-    """Summed exactly over all orders and all draws; the model left out is within delta."""
-    seed = RULES.index(rule) + 4 * missing
-    table = random_table(seed, missing)
+def chance_of_error(rule, table, delta, seed):
+    """Sum over all orders and all draws; a model that is left out may be within delta."""
     rate, total, wrong = judged_rate(table), 0.0, 0.0
     for race, chance in courses(rule, table, delta, seed):
         total += chance
         off = rate[race.winners].min() < rate.max() - delta - 1e-9
         wrong += chance * (race.certified and off)
     assert total == pytest.approx(1)
-    assert wrong <= rule.alpha + 1e-9
+    return wrong
+
+
+@pytest.mark.parametrize("delta", [0.0, 0.15])
+@pytest.mark.parametrize("rule", RULES, ids=["early", "wide", "pruned", "predicted"])
+def test_wrong_certificates_have_at_most_probability_alpha(rule, delta):
+    assert chance_of_error(rule, random_table(0, missing=True), delta, 0) <= LONGEST + 1e-9
+
+
+@pytest.mark.parametrize(("seed", "missing"), [(0, True), (9, True), (12, False)])
+def test_wrong_certificates_exist_where_they_are_allowed(seed, missing):
+    """Pools found by search; so the sum above is not 0 merely because no model is ever dropped."""
+    wrong = chance_of_error(RULES[0], random_table(seed, missing), 0.0, seed)
+    assert 0.005 < wrong <= LONGEST + 1e-9
 
 
 @pytest.mark.parametrize("missing", [False, True])
@@ -375,12 +388,12 @@ def planned(race, table):
 @pytest.mark.parametrize("switch", ["predicted", "early", "never"])
 def test_the_literal_version_chooses_the_same_cells(switch, delta, few, width):
     for seed in range(2):
-        table = pool(20 + seed, queries=50, models=12, missing=0.04 * seed)
+        table = pool(20 + seed, queries=40, models=9, missing=0.04 * seed)
         rule = Audit(switch=switch, width=width, few=few)
         race = race_on(table, rule, seed=seed, delta=delta)
         rounds = planned(race, table)
         expected = audit_literal.audit(
-            table.tolist(), 11, switch=switch, width=width, delta=delta, seed=seed, few=few
+            table.tolist(), 8, switch=switch, width=width, delta=delta, seed=seed, few=few
         )
         assert rounds == expected[0]
         assert race.capital == pytest.approx(expected[1], abs=1e-6)

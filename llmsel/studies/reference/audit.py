@@ -228,8 +228,8 @@ def audit(  # noqa: C901 - in one piece, as it is read
                     e = max(d, 0.0) * size / rem
                     stake = min(e / (variance + e * e), 0.9 / max(loss - s / rem, 1e-9))
                     value = stake * e - stake * stake * (variance + e * e) / 2
-                    if value > best[0] + 1e-12:
-                        best = (value, [stake * wk for wk in w])
+                    if round(value, 12) > best[0]:
+                        best = (round(value, 12), [stake * wk for wk in w])
             allowed = [-(low[a] - high[j]) / rem for a in group]
             out[j] = (group, best[1], allowed)
             growth[j] = best[0]

@@ -66,7 +66,7 @@ def weigh_opponents(
     square = np.einsum("ka,jab,kb->jk", DIRECTIONS, power, DIRECTIONS, optimize=True)
     loss = loss @ DIRECTIONS.T - s / (pool_size - seen)
     stake, growth = best_stake(s, square, loss, 0.0, seen=seen, pool_size=pool_size)
-    best = growth.argmax(axis=1)
+    best = growth.round(12).argmax(axis=1)  # ties go to the first, and not to rounding
     every = np.arange(len(best))
     return stake[every, best, None] * DIRECTIONS[best], growth[every, best]
 

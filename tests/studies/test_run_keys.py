@@ -24,6 +24,8 @@ from llmsel.studies import (
     trial,
 )
 from llmsel.studies.methods import anytime, ladder, peers
+from llmsel.studies.methods.audit import race as audit_race
+from llmsel.studies.methods.audit import shared_bets
 from llmsel.studies.methods.desk import Method
 from llmsel.studies.provenance import computing_code, digest, families
 
@@ -67,6 +69,9 @@ elimination_kelly = elimination.kelly
         (anytime, "LIKE", 0.5, "calls"),
         (peers, "phases", lambda k, p, budget: np.minimum(p, np.arange(1, k)), "calls"),
         (ladder.Ladder, "mean", property(lambda self: self.total), "calls"),
+        (audit_race, "PAIR_SHARE", 0.1, "audit"),
+        (audit_race, "REFIT", 2.0, "audit"),
+        (shared_bets, "STAKE", 0.8, "audit"),
         (weak_judges, "DIGITS", 2, "votes"),
     ],
 )
@@ -171,6 +176,7 @@ def test_a_magic_command_counts_as_it_stands():
         ("from llmsel import studies\nstudies.Racing\nstudies.run(x)", ("queries", "calls")),
         ("import llmsel.belief\nllmsel.belief.Belief.update", ("queries",)),
         ("import llmsel\nllmsel.Session", ("queries", "calls")),
+        ("from llmsel import studies\nstudies.Auditing(studies.Audit())", ("audit",)),
         ("from llmsel import gone\ngone.gone", ("queries", "calls")),
         ("%magic", ()),
     ],
@@ -211,5 +217,5 @@ def test_the_trial_holds_every_strategy_and_every_method():
     for module in pkgutil.iter_modules(methods.__path__):
         importlib.import_module(f"{methods.__name__}.{module.name}")
     known = {kind for kind in Method.__subclasses__() if kind.__module__.startswith("llmsel.")}
-    assert known == {type(method) for method in trial.every_method()}
+    assert known == {type(m) for m in trial.every_method() + trial.every_audit()}
     assert set(strategies.possible(trial.worded())) == set(strategies.STRATEGIES)
