@@ -184,7 +184,7 @@ def run(kind, kills, folder):
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in KILLS if kind != "reproduce"])
 def test_a_few_kills(kind, tmp_path):
-    run(kind, 8, tmp_path)
+    run(kind, 4, tmp_path)
 
 
 @pytest.mark.torture
