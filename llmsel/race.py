@@ -70,7 +70,8 @@ class Race:
         tries: failures (None) of a cell after which it is given up.
         most_failed: share of the judgements (0..1) that may fail; when more than that (and more
             than five) have failed, the race stops. It can be set later, to go on.
-        seed_drawn: True if the seed that is given was drawn at random, as by a log.
+        seed_drawn: True if the seed that is given was drawn at random, as by a log; None if that
+            is not known (logs of llmsel 0.2).
 
     Raises:
         InputError: a parameter out of range, an order that is not one of all queries, or a
@@ -97,7 +98,7 @@ class Race:
         order: Sequence[str] | None = None,
         tries: int = 3,
         most_failed: float = MOST_FAILED,
-        seed_drawn: bool = False,
+        seed_drawn: bool | None = False,
     ):
         """Draw the order and open the first step."""
         self.rule = Certified() if rule is None else rule
@@ -112,7 +113,7 @@ class Race:
         self.tries, self.most_failed = tries, most_failed
         self._pool = pool.hide_outcomes()
         self._delta, self._batch = delta, batch
-        self._drawn = seed is None or seed_drawn
+        self._drawn = True if seed is None else seed_drawn
         self._seed = secrets.randbelow(2**32) if seed is None else seed
         self._given = None if order is None else list(order)
         self._order = draw_orders(n, n, realizations=1, seed=self._seed)[0]
@@ -162,7 +163,7 @@ class Race:
             InputError: a rule that llmsel does not know.
         """
         rest = {key: settings[key] for key in ("seed", "delta", "batch", "order")}
-        drawn = bool(settings.get("seed_drawn", False))
+        drawn = settings.get("seed_drawn", False)
         return cls(pool, from_settings(settings["rule"]), seed_drawn=drawn, **rest, **limits)
 
     def continuing(self, settings: Mapping[str, Any]) -> Race:
@@ -274,7 +275,7 @@ class Race:
             calls=calls,
             queries=queries,
             failed=self._failures,
-            seed_chosen=not self._drawn and self._given is None,
+            seed_chosen=self._drawn is False and self._given is None,
         )
 
     @property

@@ -78,7 +78,7 @@ class Session:
     Args:
         pool: the queries and models, with votes if the strategy needs them. Outcomes in it are
             ignored.
-        strategy: a `Strategy` or its name.
+        strategy: a `Strategy` or its name; Random by default, for which the interval holds.
         seed: of the order that breaks ties; the order itself, for the strategy Random. None draws
             one, see the attributes ``seed`` and ``seed_drawn``.
         rule: stopping rule, as of a race: `llmsel.elimination.Certified` (with the strategy Random)
@@ -104,7 +104,7 @@ class Session:
     def __init__(
         self,
         pool: Pool,
-        strategy: str | Strategy = "LLM Selector",
+        strategy: str | Strategy = "Random",
         *,
         seed: int | None = None,
         rule: Rule | None = None,
@@ -112,7 +112,7 @@ class Session:
     ):
         """Start with no annotation."""
         self.rule, self.delta = rule, delta
-        self.seed_drawn = seed is None
+        self.seed_drawn: bool | None = seed is None  # None: not known, in logs of llmsel 0.2
         self.seed = secrets.randbelow(2**32) if seed is None else seed
         self.pool = pool.hide_outcomes()
         self.strategy = make(strategy)
@@ -256,7 +256,7 @@ class Session:
             calls=int((rows != MISSING).sum()) - len(rows),
             queries=len(rows),
             failed=dict(zip(self.pool.models, (rows == MISSING).sum(axis=0).tolist(), strict=True)),
-            seed_chosen=self._random and not self.seed_drawn,
+            seed_chosen=self._random and self.seed_drawn is False,
         )
 
     def undo(self) -> str:

@@ -138,9 +138,11 @@ def _seed(contents: Contents) -> str:
     """Say whether the seed of the order was drawn."""
     race = contents.race
     if race is None:
-        seed, drawn = contents.header.get("seed"), contents.header.get("seed_chosen") is False
+        seed, drawn = contents.header.get("seed"), contents.session.seed_drawn
     else:
         seed, drawn = race.get("seed"), race.get("seed_drawn", False)
+    if drawn is None:
+        return f"the log does not say whether the seed {seed} was drawn or chosen."
     return f"the seed {seed} was {'drawn at random' if drawn else 'chosen, not drawn'}."
 
 

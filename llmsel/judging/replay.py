@@ -202,6 +202,8 @@ class Contents:
             self._add(Annotation(**{**event, "outcome": MISSING if code is None else code}))
 
     def _begin_race(self, settings: dict[str, Any]) -> None:
+        if "seed_chosen" not in self.header:  # llmsel 0.2 did not say whether a seed was drawn
+            settings = {"seed_drawn": None, **settings}
         if self.race is not None and self.race != settings:
             raise ValueError("it begins a second race, with other settings than the first")
         if self.race is None:
@@ -340,7 +342,7 @@ def begin_session(
         known = None if kept_rule is None else elimination.from_settings(kept_rule)
         pool = _same_pool(path.name, header, ready(pool, chosen))
         session = Session(pool, chosen, seed=header["seed"], rule=known, delta=kept_delta)
-        session.seed_drawn = not header.get("seed_chosen", True)
+        session.seed_drawn = not header["seed_chosen"] if "seed_chosen" in header else None
     except InputError:
         raise
     except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -43,6 +43,8 @@ def _of_race(race: Mapping[str, Any]) -> list[tuple[str, str]]:
     settings = dict(race)
     rule = dict(settings.pop("rule"))
     order = "random" if settings.pop("order", None) is None else "an order of its own"
+    if settings.get("seed_drawn", True) is None:
+        settings["seed_drawn"] = "not known"
     facts = [("rule", str(rule.pop("name"))), ("order of the queries", order)]
     return facts + [(_NAMES.get(k, k), _shown(v)) for k, v in {**rule, **settings}.items()]
 

@@ -43,8 +43,9 @@ def test_what_once_ended_in_a_traceback_is_read_or_told(path, tmp_path):
 @pytest.mark.parametrize("name", FILES)
 def test_mutated_files_are_read_or_told(name, tmp_path):
     whole = FILES[name][1]
-    assert name.endswith("question.jsonl") or reads_or_tells(name, whole, tmp_path)
+    assert reads_or_tells(name, whole, tmp_path)
     told = [reads_or_tells(name, spoil(name, Random(seed)), tmp_path) for seed in range(60)]
+    assert any(told), "no damaged file was read: something else than the damage is told"
     assert not all(told) or name == "cache"  # which leaves out what it cannot read
 
 

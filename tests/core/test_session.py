@@ -37,7 +37,7 @@ def test_a_session_asks_what_the_experiment_chooses(strategy):
 
 def test_the_answer_is_exact_when_everything_is_judged():
     pool = pools.simulated(n=20, seed=2)
-    session = Session(pool, seed=0)
+    session = Session(pool, "LLM Selector", seed=0)
     play(session, pool, 20)
     answer = session.best()
     rates = pool.win_rates()
@@ -51,7 +51,7 @@ def test_the_answer_is_exact_when_everything_is_judged():
 
 def test_without_a_certificate_the_answer_says_so():
     pool = pools.simulated(n=20, seed=2)
-    session = Session(pool, seed=0)
+    session = Session(pool, "LLM Selector", seed=0)
     play(session, pool, 5)
     answer = session.best()
     assert "5 of 20 queries" in answer.statement and "No certificate" in answer.statement
@@ -67,7 +67,7 @@ def test_without_a_certificate_the_answer_says_so():
 
 def test_undo_goes_back_to_the_very_same_state():
     pool = pools.simulated(n=20, seed=2)
-    session, straight = Session(pool, seed=0), Session(pool, seed=0)
+    session, straight = Session(pool, "LLM Selector", seed=0), Session(pool, "LLM Selector", seed=0)
     play(session, pool, 6)
     wrong = session.ask().query
     session.tell(wrong, dict.fromkeys(pool.candidates, 1))
@@ -77,8 +77,14 @@ def test_undo_goes_back_to_the_very_same_state():
     assert play(session, pool, 5) == play(straight, pool, 5)
 
 
+def test_the_order_is_random_unless_a_strategy_is_chosen():
+    pool = pools.simulated(n=9, m=3)
+    assert Session(pool, rule=Certified()).strategy.name == "Random"
+    assert Session(pool, "LLM Selector").strategy.name == "LLM Selector"
+
+
 def test_asking_twice_gives_the_same_query_with_its_reason():
-    session = Session(pools.simulated(seed=3), seed=0)
+    session = Session(pools.simulated(seed=3), "LLM Selector", seed=0)
     first = session.ask()
     assert session.ask() == first
     assert "LLM Selector" in first.reason and "open queries" in first.reason
@@ -87,7 +93,7 @@ def test_asking_twice_gives_the_same_query_with_its_reason():
 
 def test_a_model_without_judgement_never_leads():
     pool = pools.simulated(n=4, m=2, seed=3)
-    session = Session(pool, seed=0)
+    session = Session(pool, "LLM Selector", seed=0)
     first, second = pool.candidates
     session.tell("q0", {first: -1})
     assert second not in session.best().leaders
@@ -95,7 +101,7 @@ def test_a_model_without_judgement_never_leads():
 
 def test_bad_tellings_change_nothing():
     pool = pools.simulated(n=4, m=2, seed=3)
-    session = Session(pool, seed=0)
+    session = Session(pool, "LLM Selector", seed=0)
     good = pool.candidates[0]
     for query, outcomes, message in [
         ("q9", {}, "unknown query id 'q9'"),
@@ -169,13 +175,13 @@ def test_rows_told_out_of_turn_wait_for_it():
 def test_a_chosen_order_gets_no_certificate():
     pool = pools.simulated(n=60, m=4, spread=2.0, seed=3)
     with pytest.raises(InputError, match="for queries that LLM Selector chooses"):
-        Session(pool, rule=Certified())
-    session = Session(pool, seed=0, rule=Heuristic(z=1.0))
+        Session(pool, "LLM Selector", rule=Certified())
+    session = Session(pool, "LLM Selector", seed=0, rule=Heuristic(z=1.0))
     play(session, pool, 40)
     assert session.race_verdict().stop and not session.race_verdict().certified
     assert "by a heuristic rule, without a certificate" in session.best().statement
     assert "No certificate" in session.best().statement
-    assert Session(pool, seed=0).race_verdict() is None
+    assert Session(pool, "LLM Selector", seed=0).race_verdict() is None
 
 
 def test_the_log_keeps_the_stopping_rule(tmp_path):
@@ -208,7 +214,8 @@ def test_a_seed_is_drawn_unless_it_is_given_and_the_statement_says_which():
     said = [session.race_verdict().statement for session in (drawn[0], chosen)]
     assert "seed" not in said[0] and "seed chosen by the user" in said[1]
     # a seed that changes nothing but ties among chosen queries is not worth a word
-    assert "seed" not in Session(pool, seed=1, rule=Heuristic()).race_verdict().statement
+    chosen = Session(pool, "LLM Selector", seed=1, rule=Heuristic())
+    assert "seed" not in chosen.race_verdict().statement
 
 
 def test_a_log_remembers_whether_its_seed_was_drawn(tmp_path):

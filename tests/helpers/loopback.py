@@ -19,7 +19,10 @@ def serve(answer):
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            sent = self.rfile.read(int(self.headers["Content-Length"]))
+            if len(sent) < int(self.headers["Content-Length"]):
+                return  # the client was killed
+            body = json.loads(sent)
             with server.lock:
                 server.bodies.append(body)
                 number = len(server.bodies)

@@ -65,30 +65,42 @@ def _eval(data, random):
     return packed.getvalue()
 
 
+def answers(path):
+    frame = read_answers(path)
+    for column in frame:
+        assert all(isinstance(value, str) for value in frame[column]), column
+        "".join(frame[column]).encode()
+
+
+def questions(path):
+    """Read answers with the damaged texts of their queries beside them."""
+    beside = path.parent.parent / "model_answer" / "alpha.jsonl"
+    beside.parent.mkdir(exist_ok=True)
+    if not beside.exists():
+        beside.write_bytes((ANSWERS / "fastchat" / "model_answer" / "alpha.jsonl").read_bytes())
+    shutil.copy(path, beside.parent)
+    answers(beside)
+
+
+def output(path):
+    models, queries = path.with_name("m.toml"), path.with_name("q.jsonl")
+    models.write_bytes(b"[[model]]\nname='a'\n")
+    queries.write_bytes(b'{"query_id": "1", "query": "?"}\n')
+    before = path.read_bytes()
+    try:
+        plan(models, queries, path)
+    finally:
+        assert path.read_bytes() == before
+
+
+def queries(path):
+    models = path.with_name("m.toml")
+    models.write_bytes(b"[[model]]\nname='a'\n")
+    plan(models, path, path.with_name("o.jsonl"))
+
+
 def _files():
     """Name -> (file name, bytes, how its content is warped or None, reader)."""
-
-    def answers(path):
-        frame = read_answers(path)
-        for column in frame:
-            assert all(isinstance(value, str) for value in frame[column]), column
-            "".join(frame[column]).encode()
-
-    def output(path):
-        models, queries = path.with_name("m.toml"), path.with_name("q.jsonl")
-        models.write_bytes(b"[[model]]\nname='a'\n")
-        queries.write_bytes(b'{"query_id": "1", "query": "?"}\n')
-        before = path.read_bytes()
-        try:
-            plan(models, queries, path)
-        finally:
-            assert path.read_bytes() == before
-
-    def queries(path):
-        models = path.with_name("m.toml")
-        models.write_bytes(b"[[model]]\nname='a'\n")
-        plan(models, path, path.with_name("o.jsonl"))
-
     found = {}
     # one file of each kind
     others = ("gamma.jsonl", "reference_outputs.json", "leaderboard.csv", "annotations.json")
@@ -102,7 +114,8 @@ def _files():
                 warp = _warp(lines)
             elif path.suffix == ".eval":
                 warp = _eval
-            found[name] = path.name, path.read_bytes(), warp, answers
+            reader = questions if path.name == "question.jsonl" else answers
+            found[name] = path.name, path.read_bytes(), warp, reader
     table = io.BytesIO()
     read_answers(ANSWERS / "long.jsonl").to_parquet(table)
     found["long.parquet"] = "long.parquet", table.getvalue(), None, answers
@@ -142,15 +155,12 @@ def spoil(name, random):
 
 
 def feed(name, data, folder):
-    """Give bytes to the reader of a file."""
+    """Give bytes to the reader of a file, which has a folder of its own."""
     file, _, _, reader = FILES[name]
-    path = folder / file
-    path.write_bytes(data)
-    try:
-        reader(path)
-    finally:
-        if path.is_dir():
-            shutil.rmtree(path)
+    own = folder / name.replace("/", "~") / "read"
+    own.mkdir(parents=True, exist_ok=True)
+    (own / file).write_bytes(data)
+    reader(own / file)
 
 
 def reads_or_tells(name, data, folder):

@@ -18,6 +18,7 @@ from llmsel.judging.collect import judge_race
 from llmsel.judging.judges import ProgramJudge
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.person import AnnotationView
+from llmsel.judging.provenance import remarks_of
 from llmsel.judging.repair import check_log
 from llmsel.judging.replay import read_log
 from llmsel.pool import Pool
@@ -415,6 +416,7 @@ def test_logs_of_llmsel_0_2_are_read_and_gone_on_with(tmp_path, request):
     held = read_log(path, pool)
     assert len(held.given) == 12 and held.undone == 2 and len(held.session.history) == 4
     assert held.session.strategy.name == "LLM Selector" and held.session.seed == 2
+    assert held.session.seed_drawn is None and "the log does not say" in remarks_of(held)[0]
     with AnnotationLog(path, pool, strategy="LLM Selector", seed=2) as log:
         query = log.session.ask().query
         log.record(query, dict.fromkeys(pool.candidates, 0), by="ann")
@@ -425,6 +427,9 @@ def test_logs_of_llmsel_0_2_are_read_and_gone_on_with(tmp_path, request):
         assert len(log.given) == 17 and log.race["seed"] == 5
         found = judge_race(log, judge, race=llmsel.Race(pool, delta=0.05, batch=2))
         assert found.stop and len(log.given) > 17
+        assert "seed" not in found.statement and remarks_of(log.contents) == (
+            "the log does not say whether the seed 5 was drawn or chosen.",
+        )
         same(log, tmp_path / "race.jsonl", pool)
     lines = [json.loads(line) for line in (tmp_path / "race.jsonl").read_text().splitlines()]
     assert "crc" not in lines[1] and "crc" in lines[-1]

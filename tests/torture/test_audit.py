@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 from helpers.audits import bound, hostile_tables, play, with_baseline
+from helpers.share import sized
 
 from llmsel.studies.methods.audit import Audit
 
-RACES = 2000
+RACES = sized(2000)
 POOLS = {name: (with_baseline(table), delta) for name, table, delta in hostile_tables()}
 
 

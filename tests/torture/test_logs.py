@@ -8,6 +8,7 @@ import pytest
 from helpers import pools
 from helpers.damaged_logs import logs, use
 from helpers.faults import Stop, mutate
+from helpers.share import sized
 
 import llmsel
 from llmsel.judging.collect import judge_race
@@ -22,14 +23,15 @@ pytestmark = pytest.mark.torture
 def test_10_000_damaged_logs(tmp_path):
     rng, path = random.Random(2026), tmp_path / "log.jsonl"
     begun, said = logs(tmp_path), Counter()
-    for _ in range(10_000):
+    count = sized(10_000)
+    for _ in range(count):
         raw, same = rng.choice(begun)
         kind, damaged = mutate(raw, rng)
         path.write_bytes(damaged)
         said[kind, use(path, same) == "read"] += 1
-    read = sum(count for (_, whole), count in said.items() if whole)
+    read = sum(times for (_, whole), times in said.items() if whole)
     print(
-        f"10,000 damaged logs: {read} read, {10_000 - read} refused in one sentence, 0 tracebacks"
+        f"\n{count} damaged logs: {read} read, {count - read} refused in one sentence, 0 tracebacks"
     )
 
 
@@ -45,7 +47,7 @@ def test_1000_stops_of_races_give_the_same_certificates(tmp_path):
     with AnnotationLog(tmp_path / "whole.jsonl", pool) as log, Stop() as count:
         whole = judge_race(log, judge, race=llmsel.Race(pool, **options))
     rng, stops, races = random.Random(0), 0, 0
-    while stops < 1000:
+    while stops < sized(1000):
         path, races = tmp_path / f"{races}.jsonl", races + 1
         with AnnotationLog(path, pool) as log:
             while True:
@@ -57,4 +59,4 @@ def test_1000_stops_of_races_give_the_same_certificates(tmp_path):
         held = read_log(path, pool)
         assert found.statement == whole.statement and held.known == len(held.given)
         assert not check_log(path).damaged
-    print(f"{stops} stops of {races} races: every certificate as without a stop, no line twice")
+    print(f"\n{stops} stops of {races} races: every certificate as without a stop, no line twice")

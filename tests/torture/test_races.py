@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 from helpers.failing import FAILURES, run
 from helpers.pools import simulated
+from helpers.share import sized
 
 from llmsel.benchmarks.simulated import adversarial_pools
 from llmsel.elimination import Certified
 
 ALPHA = 0.05
-RACES = 200  # of each of 9 kinds of failure, 2 margins and 2 kinds of pool: 7,200
+RACES = sized(200)  # of each of 9 kinds of failure, 2 margins and 2 kinds of pool: 7,200
 
 
 def pools(kind, count):

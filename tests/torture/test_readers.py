@@ -4,9 +4,10 @@ from random import Random
 
 import pytest
 from helpers.readers import FILES, reads_or_tells, spoil
+from helpers.share import sized
 
 pytestmark = pytest.mark.torture
-COUNT = 10_000
+COUNT = sized(10_000)
 
 
 @pytest.mark.parametrize("name", FILES)
