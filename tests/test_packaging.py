@@ -92,3 +92,9 @@ def test_a_person_needs_no_client_of_a_server():
     run = [sys.executable, "-c", code]
     done = subprocess.run(run, capture_output=True, text=True)
     assert done.returncode == 2 and "pip install 'llmsel[judge]'" in done.stderr, done.stderr
+
+
+def test_test_files_have_names_of_their_own():
+    """Pytest imports them by their names alone."""
+    names_of = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(set(names_of)) == sorted(names_of)

@@ -7,6 +7,7 @@ its user's own code. What it returns is read by `score_in` and `outcome_in`.
 
 from __future__ import annotations
 
+import hashlib
 import contextlib
 import json
 import math
@@ -118,6 +119,7 @@ class Isolated:
         if not 0 < seconds < math.inf:
             raise InputError(f"the time limit of '{program}' is {seconds}; give seconds above 0.")
         self._path = str(Path(path).resolve())
+        self.source = hashlib.sha256(Path(self._path).read_bytes()).hexdigest()[:12]
         self._seconds = seconds
         self._idle: SimpleQueue[_Worker] = SimpleQueue()
         try:

@@ -7,6 +7,8 @@ asks for, up to its certificate. `llmsel.judging.llm` has the LLM as judge.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -85,6 +87,11 @@ class ProgramJudge(Judge):
         self._function = function
         self._compares = compares
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Name, kind, and a hash of the program's source where it can be had."""
+        return {"name": self.name, "compares": self._compares, "source": _source(self._function)}
+
     def judge(self, query: str, response: str, baseline_response: str) -> Verdict:
         """Call the function; where it fails, the judgement is missing, for the reason given."""
         compare = self._compared if self._compares else self._scored
@@ -101,6 +108,18 @@ class ProgramJudge(Judge):
             score_in(called(self._function, query, each)) for each in (response, baseline_response)
         )
         return Verdict((mine > other) - (mine < other), detail={"scores": [mine, other]})
+
+
+def _source(function: Callable[..., Any]) -> str | None:
+    """Hash of what a function was made of: a file's bytes, or its own lines; None if unknown."""
+    known = getattr(function, "source", None)
+    if isinstance(known, str):
+        return known
+    try:
+        lines = inspect.getsource(function)
+    except (OSError, TypeError):
+        return None
+    return hashlib.sha256(lines.encode()).hexdigest()[:12]
 
 
 @dataclasses.dataclass(frozen=True)

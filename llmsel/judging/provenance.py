@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 from llmsel.judging.replay import Annotation, Contents, certifies
@@ -60,6 +61,7 @@ def warnings_of(contents: Contents) -> tuple[str, ...]:
     found = []
     if contents.race is not None and contents.before_race and certifies(contents.race):
         found.append(_late(contents))
+    found += [f"{change} Begin a new log to have one judge judge all." for change in _turns(contents)]
     measured = bias(contents.given)
     if measured["pairs"] >= ENOUGH and measured["agreement"] < FEW:
         found.append(
@@ -99,26 +101,28 @@ def remarks_of(contents: Contents) -> tuple[str, ...]:
     if len(people) > 1:
         counts = ", ".join(f"'{name}' {count}" for name, count in people.most_common())
         parts.append(f"several judged: {counts} outcomes.")
-    turns = zip(contents.judges, contents.judges[1:], strict=False)
-    parts += [
-        f"the judge was changed after {known} outcomes: {_changes(old, new)}."
-        for (_, old), (known, new) in turns
-    ]
+    parts += _turns(contents)
     return tuple(part for part in parts if part)
 
 
 def told(verdict: RaceVerdict, contents: Contents) -> RaceVerdict:
     """Return a race's verdict as its log bears it out: with remarks, and certified only if earned.
 
+    A race bets on outcomes that are fixed before it begins. Who changes the judge on the way may
+    do so because of what was seen, so nothing is certified then; nor is a race that began late.
+
     Args:
         verdict: what the race says by itself.
         contents: the log that holds it.
     """
-    late = contents.race is not None and contents.before_race > 0 and certifies(contents.race)
-    statement = f"No certificate: {_late(contents)} " if late else ""
+    why = ""
+    if contents.race is not None and certifies(contents.race):
+        late = [_late(contents)] if contents.before_race > 0 else []
+        why = " ".join([*late, *_turns(contents)])
+    statement = f"No certificate: {why} " if why else ""
     return dataclasses.replace(
         verdict,
-        certified=verdict.certified and not late,
+        certified=verdict.certified and not why,
         statement=statement + verdict.statement,
         remarks=(*verdict.remarks, *remarks_of(contents)),
     )
@@ -146,6 +150,16 @@ def _seed(contents: Contents) -> str:
     return f"the seed {seed} was {'drawn at random' if drawn else 'chosen, not drawn'}."
 
 
+def _turns(contents: Contents) -> list[str]:
+    """Say each change of the judge that has outcomes before and after it."""
+    return [
+        f"the judge was changed after {known} outcomes: {_changes(old, new)}."
+        for (_, old), (known, new) in pairwise(contents.judges)
+        if 0 < known < contents.known and _changes(old, new)
+    ]
+
+
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
-    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-    return ", ".join(f"{key} {old.get(key)!r} to {new.get(key)!r}" for key in keys)
+    """Name the settings that differ; one that an older log does not hold is no change."""
+    keys = [key for key in old if key in new and old[key] != new[key]]
+    return ", ".join(f"{key} {old[key]!r} to {new[key]!r}" for key in keys)

@@ -9,6 +9,7 @@ import llmsel
 from llmsel._base.errors import InputError
 from llmsel.elimination import Certified, Heuristic
 from llmsel.judging.collect import judge_race, verdict_of
+from llmsel.judging.isolated import Isolated
 from llmsel.judging.judges import Judge, Verdict
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.person import AnnotationView
@@ -114,6 +115,29 @@ def test_another_judge_or_other_parameters_are_said(pool, tmp_path):
     assert "the judge was changed after 9 outcomes: temperature 0 to 1." in found.remarks
     assert "the judge was changed after 12 outcomes: name 'oracle' to 'other'." in found.remarks
     assert any(r.startswith("several judged: 'other' ") for r in found.remarks)
+    assert not found.certified and found.statement.startswith("No certificate: the judge was")
+    assert any("Begin a new log" in warning for warning in warnings_of(read_log(path, pool)))
+
+
+def test_a_program_whose_source_changed_is_another_judge(pool, tmp_path):
+    first, second = tmp_path / "a.py", tmp_path / "b.py"
+    first.write_text("def grade(query, response): return len(response)\n")
+    second.write_text("def grade(query, response): return -len(response)\n")
+    path = tmp_path / "log.jsonl"
+    with AnnotationLog(path, pool) as log:
+        race = llmsel.Race(pool, seed=1)
+        for file, calls in ((first, 5), (first, 5), (second, None)):
+            with Isolated(f"{file}:grade") as grade:
+                found = judge_race(log, llmsel.ProgramJudge(grade), race=race, calls=calls)
+    assert not found.certified and "the judge was changed after 10 outcomes" in found.statement
+
+
+def test_another_judge_after_the_last_outcome_changes_nothing(pool, tmp_path):
+    with AnnotationLog(tmp_path / "log.jsonl", pool) as log:
+        race = llmsel.Race(pool, seed=1)
+        done = judge_race(log, Oracle(pool), race=race)
+        found = judge_race(log, Oracle(pool, "other"), race=race)
+    assert done.certified and found.certified and found.statement == done.statement
 
 
 def test_the_seed_of_a_new_log_is_drawn_and_recorded(pool, tmp_path):

@@ -1,6 +1,6 @@
 """Wrong certificates of the audit race on pools made to tempt it; few races on each small pool.
 
-The long version is tests/torture/test_audit.py.
+The long version is tests/torture/test_audit_races.py.
 """
 
 import pytest
