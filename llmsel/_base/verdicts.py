@@ -95,12 +95,15 @@ def give_verdict(
     worth = "by a heuristic rule, without a certificate"
     if alpha is not None:
         worth = f"with probability at least {at_least(alpha)}"
-    cost = f"{calls} calls on {queries} of {n_queries} queries"
+    cost = f"{counted(calls, 'call')} on {queries} of {n_queries} queries"
     if verdict.failed:
         cost += f"; {counted(sum(verdict.failed.values()), 'judgement')} missing"
     if seed_chosen:
         cost += "; seed chosen by the user"
-    text = f"{_claim(verdict, len(models), delta)} ({worth}; {cost}).{AFTERWORDS.get(stop, '')}"
+    if not verdict.dropped and stop not in CERTAIN:
+        worth = ""  # nothing is claimed that could be wrong
+    basis = "; ".join(filter(None, [worth, cost]))
+    text = f"{_claim(verdict, len(models), delta)} ({basis}).{AFTERWORDS.get(stop, '')}"
     return dataclasses.replace(verdict, statement=text, remarks=_remarks(verdict))
 
 
@@ -113,11 +116,15 @@ def _claim(verdict: RaceVerdict, n_models: int, delta: float) -> str:
         return f"{who} is the best of this pool"
     if verdict.stop == WITHIN:
         return f"{who} {'are' if many else 'is'} within {delta:.1%} of the best win rate"
+    if not verdict.calls:
+        return "nobody leads: no outcome is judged"
     if len(winners) > 3:
         who = f"{len(winners)} models"
     lead = f"{who} {'lead' if many else 'leads'}"
     if verdict.failed:
         lead += " on the judged cells"
+    if len(verdict.live) == n_models:
+        return f"{lead}; no model is beaten yet"
     missing = ""
     if verdict.stop == INCOMPLETE:
         missing = ", whatever the missing outcomes are,"

@@ -21,6 +21,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # [[model]] in a help text is no markup
 )
 app.add_typer(data.app, name="data")
 app.command("reproduce")(reproduce.reproduce_command)

@@ -12,7 +12,9 @@ from llmsel.benchmarks import cards
 from llmsel.cli.guard import DOUBT, say
 from llmsel.cli.options import AsJson
 
-app = typer.Typer(help="Benchmarks: list, fetch, verify, describe.", no_args_is_help=True)
+app = typer.Typer(
+    help="Benchmarks: list, fetch, verify, describe.", no_args_is_help=True, rich_markup_mode=None
+)
 Name = Annotated[str, typer.Argument(help="A benchmark of `llmsel data list`.")]
 
 

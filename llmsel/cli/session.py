@@ -26,6 +26,7 @@ from llmsel.session import Answer, Question, Session
 app = typer.Typer(
     help="One decision: ask for the next query, tell its outcomes, see who leads.",
     no_args_is_help=True,
+    rich_markup_mode=None,
 )
 RULES = {"certified": Certified, "heuristic": Heuristic}
 OUTCOMES = {"win": 1, "draw": 0, "loss": -1, "skip": MISSING}

@@ -7,8 +7,8 @@ its user's own code. What it returns is read by `score_in` and `outcome_in`.
 
 from __future__ import annotations
 
-import hashlib
 import contextlib
+import hashlib
 import json
 import math
 import os

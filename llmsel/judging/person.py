@@ -115,6 +115,8 @@ class AnnotationView:
             self._steady = False
             if kept:
                 note = "the answer before this was kept when it was stopped; judge this one now."
+            elif key not in BUTTONS:
+                note = f"no button '{key}'; the keys are {', '.join(BUTTONS)}."
             else:
                 self._do(BUTTONS[key][1])
         except InputError as error:

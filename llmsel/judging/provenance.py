@@ -61,7 +61,9 @@ def warnings_of(contents: Contents) -> tuple[str, ...]:
     found = []
     if contents.race is not None and contents.before_race and certifies(contents.race):
         found.append(_late(contents))
-    found += [f"{change} Begin a new log to have one judge judge all." for change in _turns(contents)]
+    found += [
+        f"{change} Begin a new log to have one judge judge all." for change in _turns(contents)
+    ]
     measured = bias(contents.given)
     if measured["pairs"] >= ENOUGH and measured["agreement"] < FEW:
         found.append(
@@ -155,7 +157,7 @@ def _turns(contents: Contents) -> list[str]:
     return [
         f"the judge was changed after {known} outcomes: {_changes(old, new)}."
         for (_, old), (known, new) in pairwise(contents.judges)
-        if 0 < known < contents.known and _changes(old, new)
+        if 0 < known < contents.verdicts and _changes(old, new)
     ]
 
 

@@ -112,7 +112,7 @@ class Contents:
         rows: the same by query and model.
         race: the settings of the race that was begun in this log, see `llmsel.race.Race.settings`;
             None for none.
-        judges: settings of the judges in turn, each with the outcomes given before it began.
+        judges: settings of the judges in turn, each with `verdicts` before it began.
         lines: events read. known: outcomes ever given, undone ones too. undone, again: of these,
             how many were taken back, and how many failed judgements were judged again.
         before_race: outcomes that were known when the race began.
@@ -189,12 +189,17 @@ class Contents:
                     "or begin a new log."
                 )
 
+    @property
+    def verdicts(self) -> int:
+        """Outcomes that stand and are known: no failed judgement, no skip."""
+        return sum(entry.outcome != MISSING for entry in self.given)
+
     def _apply(self, event: Mapping[str, Any]) -> None:
         checked(event)
         if "race" in event:
             self._begin_race(event["race"])
         elif "judge" in event:
-            self.judges.append((self.known, event["judge"]))
+            self.judges.append((self.verdicts, event["judge"]))
         elif "undo" in event:
             self._undo(event["undo"], event["models"])
         else:
