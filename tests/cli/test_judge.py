@@ -64,7 +64,7 @@ def test_a_program_judges_and_the_race_keeps_its_settings(tmp_path, grade):
     log = tmp_path / "log.jsonl"
     judge = ("judge", log, *POOL, "--program", f"{grade}:longer")
     part = ok(*judge, "--delta", "0.2", "--seed", "3", "--calls", "1", "--workers", "1", code=1)
-    assert "1 calls on 1 of 2 queries" in part
+    assert "1 call on 1 of 2 queries" in part
     held = read_log(log, Source(str(ANSWERS), "alpha").read())
     assert held.race["delta"] == 0.2 and held.race["seed"] == 3 and held.race["batch"] == 4
     assert "a race with delta 0.2, not 0.1" in mistake(*judge, "--delta", "0.1")
