@@ -95,3 +95,11 @@ def pools(draw, most_queries=8, most_models=5):
         simulated=draw(st.booleans()),
         notes=draw(st.dictionaries(word, st.integers() | word, max_size=2)),
     )
+
+
+PROTOCOL = {"realizations": 20, "pool_size": 16, "jobs": 1}  # of a small experiment
+
+
+def candidates(pool, array):
+    """An array over models without the baseline's column."""
+    return np.delete(array, pool.baseline_index, axis=1)

@@ -5,6 +5,7 @@ import threading
 import numpy as np
 import pytest
 from helpers import pools
+from helpers.judges import graded
 from helpers.servers import pool_of
 
 import llmsel
@@ -55,18 +56,6 @@ def leave(*_):
 def test_a_program_that_fails_is_a_failed_judgement_with_a_reason(function, compares, why):
     verdict = ProgramJudge(function, compares=compares, name="g").judge("?", "a", "b")
     assert verdict.outcome == MISSING and verdict.detail["failed"].startswith(why)
-
-
-def graded(pool):
-    """Judge by the pool's own outcomes; responses name their cell."""
-    place = {m: j for j, m in enumerate(pool.models)}
-    table = [[f"{i}|{m}" for m in pool.models] for i in range(pool.n_queries)]
-
-    def oracle(query, response, baseline_response):
-        i, model = response.split("|")
-        return int(pool.outcomes[int(i), place[model]])
-
-    return pool.replace(responses=table), ProgramJudge(oracle, compares=True)
 
 
 def test_a_race_stops_with_a_certificate_and_goes_on_where_it_was(tmp_path):

@@ -11,29 +11,17 @@ import pytest
 from helpers import pools
 from helpers.commands import run
 from helpers.faults import BadDisk, Stop, small_disk
+from helpers.judges import graded
 
 import llmsel
 from llmsel._base.errors import InputError
 from llmsel.judging.collect import judge_race
-from llmsel.judging.judges import ProgramJudge
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.person import AnnotationView
 from llmsel.judging.provenance import remarks_of
 from llmsel.judging.repair import check_log
 from llmsel.judging.replay import read_log
 from llmsel.pool import Pool
-
-
-def graded(pool):
-    """Judge by the pool's own outcomes; responses name their cell."""
-    place = {m: j for j, m in enumerate(pool.models)}
-    table = [[f"{i}|{m}" for m in pool.models] for i in range(pool.n_queries)]
-
-    def oracle(query, response, baseline_response):
-        i, model = response.split("|")
-        return int(pool.outcomes[int(i), place[model]])
-
-    return pool.replace(responses=table), ProgramJudge(oracle, compares=True)
 
 
 def same(log, path, pool):

@@ -2,23 +2,11 @@
 
 import numpy as np
 import pytest
-from helpers.pools import simulated
 
 import llmsel
 from llmsel._base.errors import InputError
 from llmsel.pool import MISSING, Pool
 from llmsel.studies import baselines
-
-PROTOCOL = {"realizations": 20, "pool_size": 16, "jobs": 1}
-
-
-@pytest.fixture(scope="module")
-def pool():
-    return simulated(n=40, m=6, seed=11)
-
-
-def candidates(pool, array):
-    return np.delete(array, pool.baseline_index, axis=1)
 
 
 def test_exact_and_derived_baselines_on_smol():

@@ -4,23 +4,11 @@ import itertools
 
 import numpy as np
 import pytest
-from helpers.pools import simulated
 
 from llmsel._base.errors import InputError
 from llmsel.belief import Belief, posterior
 from llmsel.pool import MISSING
 from llmsel.studies import greedy
-
-PROTOCOL = {"realizations": 20, "pool_size": 16, "jobs": 1}
-
-
-@pytest.fixture(scope="module")
-def pool():
-    return simulated(n=40, m=6, seed=11)
-
-
-def candidates(pool, array):
-    return np.delete(array, pool.baseline_index, axis=1)
 
 
 def test_entropy_of_subsets_is_literal(pool):

@@ -2,26 +2,14 @@
 
 import math
 
-import numpy as np
 import pytest
-from helpers.pools import simulated
+from helpers.pools import PROTOCOL
 
 import llmsel
 from llmsel._base.errors import InputError
 from llmsel.studies import paired, votes
 from llmsel.studies import scores as metrics
 from llmsel.studies import votes as voters
-
-PROTOCOL = {"realizations": 20, "pool_size": 16, "jobs": 1}
-
-
-@pytest.fixture(scope="module")
-def pool():
-    return simulated(n=40, m=6, seed=11)
-
-
-def candidates(pool, array):
-    return np.delete(array, pool.baseline_index, axis=1)
 
 
 def test_runs_share_their_pools_and_compare_pairwise(pool):

@@ -2,24 +2,13 @@
 
 import numpy as np
 import pytest
-from helpers.pools import simulated
+from helpers.pools import PROTOCOL, candidates
 
 import llmsel
 from llmsel.belief import Belief
 from llmsel.pool import Pool
 from llmsel.studies import parameters
 from llmsel.studies.reference import selection as literal
-
-PROTOCOL = {"realizations": 20, "pool_size": 16, "jobs": 1}
-
-
-@pytest.fixture(scope="module")
-def pool():
-    return simulated(n=40, m=6, seed=11)
-
-
-def candidates(pool, array):
-    return np.delete(array, pool.baseline_index, axis=1)
 
 
 def test_steering_towards_easy_queries():

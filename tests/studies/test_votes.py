@@ -4,23 +4,12 @@ import math
 
 import numpy as np
 import pytest
-from helpers.pools import simulated
+from helpers.pools import PROTOCOL, candidates
 
 from llmsel._base.errors import InputError
 from llmsel.pool import MISSING, Pool
 from llmsel.studies import paired, votes
 from llmsel.studies import votes as voters
-
-PROTOCOL = {"realizations": 20, "pool_size": 16, "jobs": 1}
-
-
-@pytest.fixture(scope="module")
-def pool():
-    return simulated(n=40, m=6, seed=11)
-
-
-def candidates(pool, array):
-    return np.delete(array, pool.baseline_index, axis=1)
 
 
 @pytest.mark.parametrize("flip", [0.0, 0.3, 1.0])
