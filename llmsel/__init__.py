@@ -14,7 +14,6 @@ if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists e
     from llmsel.answers.read import read_answers
     from llmsel.belief import Belief
     from llmsel.benchmarks import load
-    from llmsel.elimination import Certified, Heuristic
     from llmsel.judging.collect import annotate, judge_race
     from llmsel.judging.judges import Judge, ProgramJudge, Verdict
     from llmsel.judging.llm import LLMJudge
@@ -22,7 +21,9 @@ if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists e
     from llmsel.judging.person import AnnotationView
     from llmsel.judging.replay import replay
     from llmsel.pool import MISSING, Outcome, Pool
-    from llmsel.race import Budget, Race, RaceVerdict, Task
+    from llmsel.racing.audit import Audit
+    from llmsel.racing.elimination import Certified, Heuristic
+    from llmsel.racing.race import Budget, Race, RaceVerdict, Task
     from llmsel.reporting.page import write_report
     from llmsel.session import Answer, Question, Session
     from llmsel.strategies import (
@@ -56,8 +57,9 @@ _DECIDE = {  # which model is best, and what to judge next
         "Strategy",
         "Uncertainty",
     ],
-    "elimination": ["Certified", "Heuristic"],
-    "race": ["Budget", "Race", "RaceVerdict", "Task"],
+    "racing.audit": ["Audit"],
+    "racing.elimination": ["Certified", "Heuristic"],
+    "racing.race": ["Budget", "Race", "RaceVerdict", "Task"],
     "session": ["Answer", "Question", "Session"],
     "_base.errors": ["InputError"],
 }
@@ -78,7 +80,7 @@ _STUDY = {  # experiments over many realizations
     "studies.methods.racing": ["Racing"],
     "studies.diagnose": ["diagnose"],
 }
-_ROOMS = ("answers", "benchmarks", "judging", "reporting", "studies")
+_ROOMS = ("answers", "benchmarks", "judging", "racing", "reporting", "studies")
 _REPRODUCE = {"benchmarks": ["load"]}  # the paper's benchmarks; the runs: llmsel reproduce
 
 __version__ = version("llmsel")
@@ -91,6 +93,7 @@ __all__ = [
     "AnnotationLog",
     "AnnotationView",
     "Answer",
+    "Audit",
     "Belief",
     "BradleyTerry",
     "Budget",

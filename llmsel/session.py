@@ -16,11 +16,12 @@ import numpy as np
 from llmsel._base.checks import check_outcome
 from llmsel._base.errors import InputError
 from llmsel._base.intervals import wilson
+from llmsel._base.verdicts import RaceVerdict
 from llmsel._base.words import counted, percent
 from llmsel.belief import Belief, bootstrap_best, entropy, posterior
-from llmsel.elimination import Rule
 from llmsel.pool import MISSING, Pool, draw_orders
-from llmsel.race import Races, RaceVerdict
+from llmsel.racing.elimination import Rule
+from llmsel.racing.lockstep import Races
 from llmsel.strategies import CLOSED, LLMSelector, Random, Strategy, make, pick
 
 
@@ -55,8 +56,7 @@ class Answer:
         belief: weight of each model in the two-parameter belief that may choose the queries; no
             calibrated probability.
         annotated, queries: number of annotated queries, and of all.
-        certificate: what the stopping rule says, see `llmsel.race.RaceVerdict`; None without a
-            rule.
+        certificate: what the stopping rule says, see `llmsel.RaceVerdict`; None without a rule.
         statement: the answer in one sentence, with what it is worth.
     """
 
@@ -81,9 +81,8 @@ class Session:
         strategy: a `Strategy` or its name; Random by default, for which the interval holds.
         seed: of the order that breaks ties; the order itself, for the strategy Random. None draws
             one, see the attributes ``seed`` and ``seed_drawn``.
-        rule: stopping rule, as of a race: `llmsel.elimination.Certified` (with the strategy Random)
-            or `llmsel.elimination.Heuristic` (any strategy); None for none. It only speaks: `ask`
-            goes on.
+        rule: stopping rule, as of a race: `llmsel.Certified` (with the strategy Random) or
+            `llmsel.Heuristic` (any strategy); None for none. It only speaks: `ask` goes on.
         delta: win-rate margin (0..1) within which the rule may stop, fixed beforehand; 0 for none.
 
     Raises:

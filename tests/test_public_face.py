@@ -11,7 +11,7 @@ import pytest
 
 import llmsel
 
-ROOMS = ("answers", "judging", "studies", "reporting")
+ROOMS = ("answers", "judging", "racing", "studies", "reporting")
 
 
 def for_type_checkers():
@@ -50,6 +50,6 @@ def test_the_house_is_small_at_its_door():
     root = Path(llmsel.__file__).parent
     files = [p for p in root.iterdir() if p.suffix == ".py"]
     rooms = [p for p in root.iterdir() if p.is_dir() and (p / "__init__.py").exists()]
-    assert len(files) <= 9 and len(rooms) <= 7
+    assert len(files) <= 7 and len(rooms) <= 8
     long = {p.name: n for p in root.rglob("*.py") if (n := len(p.read_text().splitlines())) > 450}
     assert not long

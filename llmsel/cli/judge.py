@@ -36,7 +36,7 @@ from llmsel.judging.log import AnnotationLog
 from llmsel.judging.provenance import bias
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import Pool
-from llmsel.race import RaceVerdict
+from llmsel.racing.race import RaceVerdict
 from llmsel.session import Answer
 
 SHOWN = 5  # failed judgements that are told one by one

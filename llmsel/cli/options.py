@@ -17,11 +17,11 @@ import typer
 from llmsel import benchmarks
 from llmsel._base.errors import InputError
 from llmsel.answers.read import read_answers
-from llmsel.elimination import Certified, Heuristic
 from llmsel.judging.lines import read_lines
 from llmsel.judging.replay import Contents, read_log
 from llmsel.pool import Pool
-from llmsel.race import Race, RaceVerdict
+from llmsel.racing.elimination import Certified, Heuristic
+from llmsel.racing.race import Race, RaceVerdict
 from llmsel.session import Answer
 
 Log = Annotated[

@@ -14,13 +14,13 @@ from llmsel.cli.guard import DOUBT, EXIT_CODES, say
 from llmsel.cli.options import AsJson, Log, RaceOptions, Source, facts, grouped, read_begun
 from llmsel.cli.verdicts import finish, warned
 from llmsel.cli.verdicts import tell as tell_verdict
-from llmsel.elimination import Certified, Heuristic
 from llmsel.judging.collect import catch_up, verdict_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.repair import check_log
 from llmsel.judging.replay import Contents, read_log, replay
 from llmsel.pool import MISSING, Pool
-from llmsel.race import Race, RaceVerdict, Task
+from llmsel.racing.elimination import Certified, Heuristic
+from llmsel.racing.race import Race, RaceVerdict, Task
 from llmsel.session import Answer, Question, Session
 
 app = typer.Typer(

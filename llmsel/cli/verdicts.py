@@ -10,7 +10,7 @@ import typer
 from llmsel.cli.guard import DOUBT, say
 from llmsel.judging.provenance import remarks_of, warnings_of
 from llmsel.judging.replay import Annotation, Contents, certifies
-from llmsel.race import RaceVerdict
+from llmsel.racing.race import RaceVerdict
 from llmsel.session import Answer
 
 

@@ -11,7 +11,7 @@ from llmsel.judging.log import AnnotationLog
 from llmsel.judging.provenance import told
 from llmsel.judging.replay import Annotation, Contents
 from llmsel.pool import MISSING
-from llmsel.race import Race, RaceVerdict, Task
+from llmsel.racing.race import Race, RaceVerdict, Task
 
 Cells = Iterable[tuple[str, Sequence[str]]]  # query ids, and the candidates to judge on each
 

@@ -19,7 +19,6 @@ from typing import Any
 
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import VERSION
-from llmsel.elimination import Rule
 from llmsel.judging.durable import lock, place_of, sync_folder, write_all
 from llmsel.judging.lines import FORMAT, Lines, need_ours, read_lines, seal
 from llmsel.judging.replay import (
@@ -35,6 +34,7 @@ from llmsel.judging.replay import (
     votes_hash,
 )
 from llmsel.pool import MISSING, Pool
+from llmsel.racing.elimination import Rule
 from llmsel.session import Session
 from llmsel.strategies import Strategy, make
 
@@ -126,7 +126,7 @@ class AnnotationLog:
         """Note the settings of a race, once, so that its certificate can be had from the log.
 
         Args:
-            settings: `llmsel.race.Race.settings`.
+            settings: `llmsel.racing.race.Race.settings`.
 
         Raises:
             InputError: a race with other settings was begun in this log, or outcomes are known

@@ -14,7 +14,7 @@ from llmsel.judging.collect import catch_up, resume
 from llmsel.judging.judges import Group, groups, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.pool import MISSING
-from llmsel.race import Race
+from llmsel.racing.race import Race
 from llmsel.strategies import Random
 
 BUTTONS = {  # key -> text, outcome for the answer on the left; None takes the last back

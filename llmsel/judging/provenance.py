@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from llmsel.judging.replay import Annotation, Contents, certifies
-from llmsel.race import RaceVerdict
+from llmsel.racing.race import RaceVerdict
 
 FEW = 0.5  # a judge that agrees with itself less often than this mostly follows the order
 ENOUGH = 4  # pairs in both orders, before that is said

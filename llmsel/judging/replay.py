@@ -18,12 +18,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from llmsel import elimination, strategies
+from llmsel import strategies
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
-from llmsel.elimination import Rule
 from llmsel.judging.lines import FORMAT, damage, need_fields, need_words, printable, read_lines
 from llmsel.pool import MISSING, Pool
+from llmsel.racing import elimination
+from llmsel.racing.elimination import Rule
 from llmsel.session import Session
 from llmsel.strategies import Strategy, make
 from llmsel.weak_judges import add_votes
@@ -110,8 +111,8 @@ class Contents:
     Attributes:
         given: every `Annotation` that stands, in the order of the log; undone ones are left out.
         rows: the same by query and model.
-        race: the settings of the race that was begun in this log, see `llmsel.race.Race.settings`;
-            None for none.
+        race: the settings of the race that was begun in this log, see
+            `llmsel.racing.race.Race.settings`; None for none.
         judges: settings of the judges in turn, each with `verdicts` before it began.
         lines: events read. known: outcomes ever given, undone ones too. undone, again: of these,
             how many were taken back, and how many failed judgements were judged again.
@@ -174,7 +175,7 @@ class Contents:
         """Refuse a race with other settings than those of the race that the log holds.
 
         Args:
-            settings: `llmsel.race.Race.settings`, as JSON reads them.
+            settings: `llmsel.racing.race.Race.settings`, as JSON reads them.
             name: of the log, for the message.
 
         Raises:
@@ -436,7 +437,7 @@ def strategy_of(written: str | Mapping[str, Any]) -> Strategy:
 
 
 def certifies(race: Mapping[str, Any]) -> bool:
-    """Whether a race with these `llmsel.race.Race.settings` is to give a certificate."""
+    """Whether a race with these `llmsel.racing.race.Race.settings` is to give a certificate."""
     try:
         return elimination.from_settings(race["rule"]).certifies
     except InputError:

@@ -30,7 +30,7 @@ from llmsel.judging.collect import verdict_of
 from llmsel.judging.provenance import bias, remarks_of, warnings_of
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import MISSING, Pool
-from llmsel.race import RaceVerdict
+from llmsel.racing.race import RaceVerdict
 from llmsel.reporting import figures
 from llmsel.reporting.course import course
 from llmsel.reporting.outputs import inline_svg

@@ -6,8 +6,6 @@ __all__ = [
     "NEAR_BEST",
     "CODE_BENCHMARKS",
     "Anytime",
-    "Audit",
-    "AuditRace",
     "Auditing",
     "CandidatesOnly",
     "Contest",
@@ -78,7 +76,6 @@ from .efficiency import annotation_efficiency, efficiency_view, first_stable, ga
 from .greedy import against_all
 from .groups import CODE_BENCHMARKS, by_group, kinds
 from .methods.anytime import Anytime
-from .methods.audit import Audit, AuditRace
 from .methods.auditing import Auditing
 from .methods.desk import Desk, Method
 from .methods.ladder import Ladder

@@ -57,10 +57,10 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.votes": ("queries",),
     "llmsel.belief": ("queries",),
     "llmsel.strategies": ("queries",),
-    "llmsel.elimination": ("calls",),
+    "llmsel.racing": ("calls",),
     "llmsel.studies.by_call": ("calls",),
     "llmsel.studies.methods": ("calls",),
-    "llmsel.studies.methods.audit": ("audit",),
+    "llmsel.racing.audit": ("audit",),
     "llmsel.studies.methods.auditing": ("audit",),
 }
 ALWAYS = ("votes", "tables")

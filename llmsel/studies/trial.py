@@ -21,9 +21,10 @@ import numpy as np
 from llmsel._base import intervals
 from llmsel.belief import Belief
 from llmsel.benchmarks.simulated import adversarial_pools, simulate
-from llmsel.elimination import Certified, Heuristic, Rule, Standing
 from llmsel.pool import MISSING, Pool, draw_orders
-from llmsel.race import Budget
+from llmsel.racing.audit import Audit
+from llmsel.racing.elimination import Certified, Heuristic, Rule, Standing
+from llmsel.racing.race import Budget
 from llmsel.similarity import KINDS, similarity
 from llmsel.strategies import LLMSelector, SelectLLM, possible
 from llmsel.studies import baselines, efficiency, greedy, groups, paired, parameters, scores
@@ -32,7 +33,6 @@ from llmsel.studies.by_call import Contest, compete, stratified
 from llmsel.studies.by_query import run
 from llmsel.studies.diagnose import diagnose
 from llmsel.studies.methods.anytime import Anytime
-from llmsel.studies.methods.audit import Audit
 from llmsel.studies.methods.auditing import Auditing
 from llmsel.studies.methods.desk import Method
 from llmsel.studies.methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from llmsel._base.errors import InputError
 from llmsel.benchmarks.simulated import adversarial_pools
-from llmsel.elimination import Certified, Heuristic, Standing
 from llmsel.pool import MISSING, Pool
-from llmsel.race import Race, Races
+from llmsel.racing.elimination import Certified, Heuristic, Standing
+from llmsel.racing.lockstep import Races
+from llmsel.racing.race import Race
 
 POOL = simulated(n=60, m=5, spread=0.8, seed=21)
 

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from helpers.pools import hostile, simulated
 
-from llmsel import elimination
 from llmsel._base.errors import InputError
 from llmsel.benchmarks.simulated import adversarial_pools
-from llmsel.elimination import Certified, Heuristic
 from llmsel.pool import MISSING, draw_orders
-from llmsel.race import Budget, Race, Races
+from llmsel.racing import elimination
+from llmsel.racing.elimination import Certified, Heuristic
+from llmsel.racing.lockstep import Races
+from llmsel.racing.race import Budget, Race
 from llmsel.studies import by_call
 from llmsel.studies.by_call import compete, complete, stratified
 from llmsel.studies.methods.racing import Racing

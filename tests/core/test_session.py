@@ -8,10 +8,10 @@ import pytest
 from helpers import pools
 
 from llmsel._base.errors import InputError
-from llmsel.elimination import Certified, Heuristic
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.replay import read_log, replay
-from llmsel.race import Race
+from llmsel.racing.elimination import Certified, Heuristic
+from llmsel.racing.race import Race
 from llmsel.reporting.page import report
 from llmsel.session import Session
 from llmsel.strategies import STRATEGIES, LLMSelector

@@ -3,7 +3,7 @@
 import numpy as np
 
 from llmsel.pool import MISSING
-from llmsel.race import Race
+from llmsel.racing.race import Race
 
 FAILURES = (
     "at random",

@@ -7,7 +7,6 @@ from helpers import pools
 
 import llmsel
 from llmsel._base.errors import InputError
-from llmsel.elimination import Certified, Heuristic
 from llmsel.judging.collect import judge_race, verdict_of
 from llmsel.judging.isolated import Isolated
 from llmsel.judging.judges import Judge, Verdict
@@ -17,6 +16,7 @@ from llmsel.judging.provenance import remarks_of, warnings_of
 from llmsel.judging.repair import check_log
 from llmsel.judging.replay import read_log
 from llmsel.pool import MISSING
+from llmsel.racing.elimination import Certified, Heuristic
 
 
 class Oracle(Judge):

@@ -15,7 +15,7 @@ from llmsel.judging.judges import ProgramJudge
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.replay import read_log
 from llmsel.pool import MISSING
-from llmsel.race import Race
+from llmsel.racing.race import Race
 from llmsel.reporting.page import write_report
 
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"

@@ -9,8 +9,8 @@ import pytest
 
 from llmsel._base.errors import InputError
 from llmsel.pool import MISSING
-from llmsel.studies.methods.audit import OVER, Audit, AuditRace
-from llmsel.studies.methods.audit.bets import LEVELS, RATES, best_bet, bet_table
+from llmsel.racing.audit import OVER, Audit, AuditRace
+from llmsel.racing.audit.bets import LEVELS, RATES, best_bet, bet_table
 from llmsel.studies.reference import audit as audit_literal
 
 SIZE, MODELS, BASELINE = 5, 3, 2  # of the pools that are enumerated

@@ -6,7 +6,7 @@ The long version is tests/torture/test_audit_races.py.
 import pytest
 from helpers.audits import bound, hostile_tables, play, with_baseline
 
-from llmsel.studies.methods.audit import Audit
+from llmsel.racing.audit import Audit
 
 RACES = 3
 QUICK = [one for one in hostile_tables() if one[1].size <= 1500]

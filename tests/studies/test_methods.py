@@ -6,11 +6,11 @@ from helpers.pools import hostile, simulated
 
 from llmsel._base.errors import InputError
 from llmsel.benchmarks.simulated import adversarial_pools
-from llmsel.elimination import Heuristic
 from llmsel.pool import MISSING, draw_orders
+from llmsel.racing.audit import Audit
+from llmsel.racing.elimination import Heuristic
 from llmsel.studies.by_call import compete, complete
 from llmsel.studies.methods.anytime import Anytime, _PairCapitals
-from llmsel.studies.methods.audit import Audit
 from llmsel.studies.methods.auditing import Auditing
 from llmsel.studies.methods.desk import Desk
 from llmsel.studies.methods.ladder import Ladder

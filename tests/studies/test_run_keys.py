@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
-from llmsel import elimination, strategies, weak_judges
+from llmsel import strategies, weak_judges
 from llmsel._base import intervals
 from llmsel._base.files import ROOT
+from llmsel.racing import elimination
+from llmsel.racing.audit import race as audit_race
+from llmsel.racing.audit import shared_bets
 from llmsel.studies import (
     by_query,
     efficiency,
@@ -24,8 +27,6 @@ from llmsel.studies import (
     trial,
 )
 from llmsel.studies.methods import anytime, ladder, peers
-from llmsel.studies.methods.audit import race as audit_race
-from llmsel.studies.methods.audit import shared_bets
 from llmsel.studies.methods.desk import Method
 from llmsel.studies.provenance import computing_code, digest, families
 
@@ -176,7 +177,7 @@ def test_a_magic_command_counts_as_it_stands():
         ("from llmsel import studies\nstudies.Racing\nstudies.run(x)", ("queries", "calls")),
         ("import llmsel.belief\nllmsel.belief.Belief.update", ("queries",)),
         ("import llmsel\nllmsel.Session", ("queries", "calls")),
-        ("from llmsel import studies\nstudies.Auditing(studies.Audit())", ("audit",)),
+        ("import llmsel\nfrom llmsel import studies\nstudies.Auditing(llmsel.Audit())", ("audit",)),
         ("from llmsel import gone\ngone.gone", ("queries", "calls")),
         ("%magic", ()),
     ],

@@ -5,7 +5,7 @@ import pytest
 from helpers.audits import bound, hostile_tables, play, with_baseline
 from helpers.share import sized
 
-from llmsel.studies.methods.audit import Audit
+from llmsel.racing.audit import Audit
 
 RACES = sized(2000)
 POOLS = {name: (with_baseline(table), delta) for name, table, delta in hostile_tables()}

@@ -7,7 +7,7 @@ from helpers.pools import simulated
 from helpers.share import sized
 
 from llmsel.benchmarks.simulated import adversarial_pools
-from llmsel.elimination import Certified
+from llmsel.racing.elimination import Certified
 
 ALPHA = 0.05
 RACES = sized(200)  # of each of 9 kinds of failure, 2 margins and 2 kinds of pool: 7,200

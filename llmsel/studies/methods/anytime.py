@@ -11,8 +11,8 @@ import numpy as np
 
 from llmsel._base.errors import InputError
 from llmsel._base.verdicts import EXHAUSTED, INCOMPLETE, ONE_LEFT, TIED
-from llmsel.elimination import REFUSED, kelly
 from llmsel.pool import MISSING
+from llmsel.racing.elimination import REFUSED, kelly
 from llmsel.studies.methods.desk import Desk, Method
 from llmsel.studies.methods.ladder import Ladder, best_of, top
 
@@ -68,7 +68,7 @@ class Anytime(Method):
     Args:
         alpha: in (0, 1): drop with the certificate above; None: drop by z, a heuristic.
         orders: int, shape ``(R, P)``: another order than the random one, without a certificate.
-        z, t0, floor: see `llmsel.elimination.Heuristic`; z = 3 is too bold here, as pairs are
+        z, t0, floor: see `llmsel.Heuristic`; z = 3 is too bold here, as pairs are
             looked at after every cell.
         first: queries on which everyone is judged at the start.
         batch: cells per step, for judges called in parallel.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from llmsel.studies.methods.audit import Audit, AuditRace
+from llmsel.racing.audit import Audit, AuditRace
 from llmsel.studies.methods.desk import Desk, Method
 
 
 class Auditing(Method):
     """An audit race as a method of `llmsel.studies.by_call.compete`.
 
-    It plays `llmsel.studies.methods.audit.AuditRace` itself, one realization after the other, so
+    It plays `llmsel.racing.audit.AuditRace` itself, one realization after the other, so
     that its choices are those of a real decision with the same seed.
 
     Args:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from llmsel._base.budget import Budget
 from llmsel._base.errors import InputError
 from llmsel._base.verdicts import CERTAIN
-from llmsel.elimination import REFUSED, Certified, Rule
 from llmsel.pool import Pool
-from llmsel.race import Budget, Races
+from llmsel.racing.elimination import REFUSED, Certified, Rule
+from llmsel.racing.lockstep import Races
 from llmsel.studies.methods.desk import Desk, Method
 
 

@@ -131,7 +131,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
     prune: Sequence[tuple[float, float]] = ((2.5, 1 / 3), (6.0, 0.1)),
     few: int = 20,
 ) -> Ending:
-    """Race over a table in drawn order; options as of `llmsel.studies.methods.audit.Audit`.
+    """Race over a table in drawn order; options as of `llmsel.racing.audit.Audit`.
 
     Args:
         table: one row per query, one outcome per model.

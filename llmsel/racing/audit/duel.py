@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from llmsel.studies.methods.audit.bets import best_bet
-from llmsel.studies.methods.audit.predictor import LossPredictor
+from llmsel.racing.audit.bets import best_bet
+from llmsel.racing.audit.predictor import LossPredictor
 
 Cell = tuple[int, int]  # place of the query, column of the model
 

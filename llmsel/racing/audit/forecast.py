@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from llmsel.studies.methods.audit.ledger import Ledger
-from llmsel.studies.methods.audit.shared_bets import SharedBets
+from llmsel.racing.audit.ledger import Ledger
+from llmsel.racing.audit.shared_bets import SharedBets
 
 LARGEST_PART = 0.8  # of its open queries that a model is predicted to need at most
 

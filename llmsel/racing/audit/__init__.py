@@ -62,8 +62,8 @@ draw of model j takes the k-th number of a stream of its own. Another width is a
 valid as the first, for a draw that may use an outcome differs from one that may not.
 """
 
-from llmsel.studies.methods.audit.ledger import UNSEEN
-from llmsel.studies.methods.audit.race import (
+from llmsel.racing.audit.ledger import UNSEEN
+from llmsel.racing.audit.race import (
     CHALLENGE,
     CHAMPION,
     EXHAUSTED,

@@ -1,6 +1,6 @@
 """Bets of a plain race, on shared queries in random order.
 
-The proof is in `llmsel.studies.methods.audit`.
+The proof is in `llmsel.racing.audit`.
 
 ``K_j`` bets against "j is a best model", on its best opponents, weighted for growth. With a margin
 delta and few models ``W_lj`` bets against "j is better than l by more than delta".

@@ -1,4 +1,4 @@
-"""The audit race itself, cell by cell. Rule and proof: `llmsel.studies.methods.audit`."""
+"""The audit race itself, cell by cell. Rule and proof: `llmsel.racing.audit`."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 
 from llmsel._base.errors import InputError
 from llmsel.pool import MISSING
-from llmsel.studies.methods.audit.duel import Cell, Draw, Duel
-from llmsel.studies.methods.audit.forecast import predicted_rest
-from llmsel.studies.methods.audit.ledger import UNSEEN, Ledger
-from llmsel.studies.methods.audit.predictor import LossPredictor
-from llmsel.studies.methods.audit.shared_bets import SharedBets
+from llmsel.racing.audit.duel import Cell, Draw, Duel
+from llmsel.racing.audit.forecast import predicted_rest
+from llmsel.racing.audit.ledger import UNSEEN, Ledger
+from llmsel.racing.audit.predictor import LossPredictor
+from llmsel.racing.audit.shared_bets import SharedBets
 
 PLAIN, PRUNE, CHAMPION, CHALLENGE, OVER = "plain", "prune", "champion", "challenge", "over"
 ONE_LEFT, WITHIN, TIED, EXHAUSTED = "one left", "within delta", "tied", "pool exhausted"
@@ -29,7 +29,7 @@ REFIT = 1.05  # the predictor is fitted again when the judged cells have grown b
 class Audit:
     """Settings of an audit race; `begin` starts one.
 
-    The rule and its proof are in `llmsel.studies.methods.audit`.
+    The rule and its proof are in `llmsel.racing.audit`.
 
     Attributes:
         alpha: probability of a wrong certificate, in (0, 1).

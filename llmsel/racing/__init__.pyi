@@ -1,0 +1,15 @@
+__all__ = [
+    "Audit",
+    "AuditRace",
+    "Certified",
+    "Heuristic",
+    "Race",
+    "Races",
+    "Rule",
+    "Task",
+]
+
+from .audit import Audit, AuditRace
+from .elimination import Certified, Heuristic, Rule
+from .lockstep import Races
+from .race import Race, Task
