@@ -135,9 +135,7 @@ def judge_command(
     _tell(said, read_log(log, plan.pool), who, as_json=as_json)
 
 
-def _plan(
-    log: Path, pool: Pool, race: RaceOptions, *, queries: int | None, workers: int
-) -> Plan:
+def _plan(log: Path, pool: Pool, race: RaceOptions, *, queries: int | None, workers: int) -> Plan:
     """Settle what is to be done.
 
     Raises:
@@ -145,7 +143,8 @@ def _plan(
     """
     held = read_begun(log, pool)
     if queries is None:
-        race.race(pool, held, name=log.name, workers=workers)  # mistakes are told before anything is asked
+        # mistakes are told before anything is asked
+        race.race(pool, held, name=log.name, workers=workers)
         return Plan(log, pool, held is not None, race, None)
     if held is not None and held.race is not None:
         raise InputError(f"'{log}' holds a race; leave --queries out, or begin a new log.")

@@ -43,7 +43,7 @@ class AnnotationView:
         annotator: the person's name in the log.
         race: a `Race` on that pool: show only models that can still win, in the race's order, until
             its certificate. None goes on with what the log holds; in a new log in random order
-            (the default of a log) it begins a race within `llmsel.racing.race.DELTA` of the best. False shows whole
+            (the default of a log) it begins a race within DELTA of the best. False shows whole
             queries in the session's order.
 
     Attributes:

@@ -18,6 +18,7 @@ import numpy as np
 from llmsel._base.budget import Budget as Budget
 from llmsel._base.checks import check_outcome
 from llmsel._base.errors import InputError, unknown
+from llmsel._base.verdicts import BUDGET, FAILED, give_verdict
 from llmsel._base.verdicts import RaceVerdict as RaceVerdict
 from llmsel.pool import MISSING, Pool, draw_orders
 from llmsel.racing.audit import Audit, AuditRace
@@ -98,7 +99,7 @@ class Race:
         seed_drawn: bool | None = False,
     ):
         """Draw the order and open the first step."""
-        self.rule = Audit() if rule is None else rule
+        self.rule, self._rule_given = Audit() if rule is None else rule, rule is not None
         n = pool.n_queries
         if order is not None and self.rule.certifies:
             raise InputError(REFUSED)
@@ -179,7 +180,8 @@ class Race:
     def continuing(self, settings: Mapping[str, Any]) -> Race:
         """Return the race of a log, at its start, if this one may go on with it.
 
-        A seed that was drawn gives way to the log's; a chosen one must be the same.
+        A seed that was drawn gives way to the log's, and a rule that was not named; what was chosen
+        must be the same.
 
         Args:
             settings: of the race in the log.
@@ -190,7 +192,8 @@ class Race:
         own = self.settings
         for key in ("rule", "seed", "delta", "batch", "order"):
             kept = settings.get(key)
-            if own[key] != kept and not (key == "seed" and self._drawn):
+            free = (key == "seed" and self._drawn) or (key == "rule" and not self._rule_given)
+            if own[key] != kept and not free:
                 raise InputError(
                     f"the log holds a race with {key} {kept}, not {own[key]}: a certificate is "
                     "worth nothing when its settings are chosen after looking; go on with those, "

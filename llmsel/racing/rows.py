@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from llmsel.pool import MISSING
-from llmsel.racing.elimination import Rule
+from llmsel.racing.elimination import LockstepRule
 from llmsel.racing.lockstep import Races
 
 Cell = tuple[int, int]  # place of the query in the order, column of the model
@@ -31,7 +31,7 @@ class RowRace:
 
     def __init__(
         self,
-        rule: Rule,
+        rule: LockstepRule,
         pool_size: int,
         n_models: int,
         *,
@@ -44,8 +44,8 @@ class RowRace:
             1, n_models, baseline=baseline, pool_size=pool_size, rule=rule, delta=delta, batch=batch
         )
         self._baseline = baseline
-        self._told: dict[Cell, int | None] = {}
-        self._left = 0
+        self._cells: list[Cell] = []
+        self._told: dict[Cell, int] = {}
         self._first = 0  # place of the batch's first query
         self._open()
 
@@ -57,7 +57,7 @@ class RowRace:
     @property
     def winners(self) -> np.ndarray:
         """Mark the answer, or the present leaders: bool (M,)."""
-        return self._races.winners[0]
+        return np.asarray(self._races.winners[0])
 
     @property
     def stop(self) -> str:
@@ -66,26 +66,24 @@ class RowRace:
 
     def ask(self, limit: int | None = None) -> list[Cell]:
         """Return the cells of the batch that are not told yet; empty when over."""
-        return [cell for cell, told in self._told.items() if told is None][:limit]
+        return [cell for cell in self._cells if cell not in self._told][:limit]
 
     def tell(self, cell: Cell, outcome: int) -> None:
         """Learn one cell that was asked for: -1, 0, 1 or MISSING."""
         self._told[cell] = outcome
-        self._left -= 1
-        if not self._left:
+        if len(self._told) == len(self._cells):
             self._settle()
             self._open()
 
     def _open(self) -> None:
         """Open the next batch, unless the race is over."""
-        races, self._told = self._races, {}
+        races, self._cells, self._told = self._races, [], {}
         if not len(races.who):
             return
         self._first = races.now.seen
         places = range(self._first, self._first + races.begin_batch())
         paid = [int(j) for j in np.flatnonzero(self.live) if j != self._baseline]
-        self._told = {(place, j): None for place in places for j in paid}
-        self._left = len(self._told)
+        self._cells = [(place, j) for place in places for j in paid]
 
     def _settle(self) -> None:
         """Hand the batch to the race."""
