@@ -11,7 +11,9 @@ import lazy_loader
 
 if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists equal
     from llmsel._base.errors import InputError
+    from llmsel.answers.compare import Comparison, compare_models
     from llmsel.answers.read import read_answers
+    from llmsel.answers.scores import read_scores
     from llmsel.belief import Belief
     from llmsel.benchmarks import load
     from llmsel.judging.collect import annotate, judge_race
@@ -65,6 +67,8 @@ _DECIDE = {  # which model is best, and what to judge next
 }
 _JUDGE = {  # answers in, outcomes kept, a report out
     "answers.read": ["read_answers"],
+    "answers.scores": ["read_scores"],
+    "answers.compare": ["Comparison", "compare_models"],
     "judging.judges": ["Judge", "ProgramJudge", "Verdict"],
     "judging.llm": ["LLMJudge"],
     "judging.person": ["AnnotationView"],
@@ -98,6 +102,7 @@ __all__ = [
     "BradleyTerry",
     "Budget",
     "Certified",
+    "Comparison",
     "Confidence",
     "Heuristic",
     "InputError",
@@ -123,11 +128,13 @@ __all__ = [
     "__version__",
     "add_votes",
     "annotate",
+    "compare_models",
     "compete",
     "diagnose",
     "judge_race",
     "load",
     "read_answers",
+    "read_scores",
     "replay",
     "run",
     "write_report",

@@ -247,11 +247,7 @@ def _argument(arguments: Any, where: str) -> str | None:
 
 def _inspect(path: Path, model: str | None) -> Iterator[Record]:
     """Read an Inspect log, ``.eval`` (a zip of JSON) or ``.json``; the first epoch counts."""
-    head, entries = inspect_log.unpack(path) if path.suffix == ".eval" else _inspect_json(path)
-    plan = need(head, "eval", f"'{path}'")
-    need(plan, "model", f"'{path}'")
-    owner = model or name_of(plan["model"], f"'{path}'")
-    task = name_of(plan.get("task", path.stem), f"'{path}'")
+    owner, task, entries = inspect_samples(path, model)
     for where, sample in entries:
         number = name_of(need(sample, "id", where), where)
         if sample.get("epoch", 1) != 1:
@@ -271,6 +267,28 @@ def _inspect(path: Path, model: str | None) -> Iterator[Record]:
             where=where,
             failed=failed,
         )
+
+
+def inspect_samples(
+    path: Path, model: str | None
+) -> tuple[str, str, list[tuple[str, dict[str, Any]]]]:
+    """Read the samples of an Inspect log, all epochs.
+
+    Args:
+        path: ``.eval`` (a zip of JSON) or ``.json``.
+        model: its name, in place of the log's.
+
+    Returns:
+        Model, task, and each sample with its place.
+
+    Raises:
+        InputError: no Inspect log.
+    """
+    head, entries = inspect_log.unpack(path) if path.suffix == ".eval" else _inspect_json(path)
+    plan = need(head, "eval", f"'{path}'")
+    need(plan, "model", f"'{path}'")
+    owner = model or name_of(plan["model"], f"'{path}'")
+    return owner, name_of(plan.get("task", path.stem), f"'{path}'"), entries
 
 
 def _completion(output: Any, where: str) -> str:
@@ -320,4 +338,3 @@ FORMATS: dict[str, Callable[[Path, str | None], Iterator[Record]]] = {
     "lm-eval": _lm_eval,
     "inspect": _inspect,
 }
-SUFFIXES = (".jsonl", ".csv", ".parquet", ".json", ".eval")

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.terminal import short
-from llmsel.answers.formats import FORMATS, SUFFIXES, Record, detect, read_questions, read_table
+from llmsel.answers.formats import FORMATS, Record, detect, read_questions, read_table
 from llmsel.answers.missing import DROP, REFUSE, check_rule, refusal
+from llmsel.answers.sources import Source, walk
 from llmsel.pool import NO_ANSWER
 
 # what the tools leave beside the answers, which is none: verdicts, scores, reference answers
@@ -20,7 +21,7 @@ COLUMNS = ("model", "query_id", "query", "response", "category")
 
 
 def read_answers(
-    source: str | Path | pd.DataFrame | Sequence[str | Path] | Mapping[str, str | Path],
+    source: Source | pd.DataFrame,
     format: str | None = None,
     *,
     missing: str = REFUSE,
@@ -61,20 +62,17 @@ def read_answers(
         return _table(read_table(source, lambda i: f"the table, row {i + 1}"), missing)
     records: list[Record] = []
     texts: dict[str, tuple[str, str | None]] = {}
-    for model, given in _named(source):
-        for path in _files(Path(given)):
-            kind = format or detect(path)
-            if kind == "questions":  # texts that an answer file next to it lacks
-                texts |= read_questions(path)
-                continue
-            found = list(FORMATS[kind](path, model))
-            if not found:
-                raise InputError(f"'{path}' holds no answer.")
-            if kind == "fastchat":
-                texts |= _questions_beside(path)
-            records += (
-                found if model is None else [dataclasses.replace(r, model=model) for r in found]
-            )
+    for model, path in walk(source, what="answers", skip=NO_ANSWERS):
+        kind = format or detect(path)
+        if kind == "questions":  # texts that an answer file next to it lacks
+            texts |= read_questions(path)
+            continue
+        found = list(FORMATS[kind](path, model))
+        if not found:
+            raise InputError(f"'{path}' holds no answer.")
+        if kind == "fastchat":
+            texts |= _questions_beside(path)
+        records += found if model is None else [dataclasses.replace(r, model=model) for r in found]
     if not records:
         raise InputError(f"no file of answers in {source!r}.")
     return _table((_with_question(r, texts.get(r.query_id)) for r in records), missing)
@@ -86,14 +84,6 @@ def _with_question(record: Record, asked: tuple[str, str | None] | None) -> Reco
         return record
     text = asked[0] if record.query is None else record.query
     return dataclasses.replace(record, query=text, category=record.category or asked[1])
-
-
-def _named(
-    source: str | Path | Sequence[str | Path] | Mapping[str, str | Path],
-) -> Iterable[tuple[str | None, str | Path]]:
-    if isinstance(source, Mapping):
-        return source.items()
-    return [(None, p) for p in ([source] if isinstance(source, str | Path) else source)]
 
 
 def _questions_beside(path: Path) -> dict[str, tuple[str, str | None]]:
@@ -185,21 +175,3 @@ def _without(frame: pd.DataFrame, failed: Sequence[Record], missing: str) -> pd.
     rows = [(m, q, of_query[q][0], NO_ANSWER, of_query[q][1]) for m, q in gaps]
     filled = pd.DataFrame(rows, columns=list(COLUMNS), dtype=object)
     return pd.concat([frame, filled], ignore_index=True)
-
-
-def _files(path: Path) -> list[Path]:
-    if path.is_dir():
-        found = sorted(
-            p
-            for p in path.rglob("*")
-            if p.suffix in SUFFIXES
-            and p.is_file()
-            and not p.name.startswith((".", "results_"))
-            and not NO_ANSWERS & set(p.relative_to(path).parts)
-        )
-        if not found:
-            raise InputError(f"no file of answers in the folder '{path}'.")
-        return found
-    if not path.exists():
-        raise InputError(f"no file '{path}'.")
-    return [path]
