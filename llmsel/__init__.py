@@ -12,7 +12,9 @@ import lazy_loader
 if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists equal
     from llmsel._base.errors import InputError
     from llmsel.answers.compare import Comparison, compare_models
+    from llmsel.answers.outcomes import pool_of_scores, pool_of_verdicts
     from llmsel.answers.read import read_answers
+    from llmsel.answers.recorded import read_verdicts
     from llmsel.answers.scores import read_scores
     from llmsel.belief import Belief
     from llmsel.benchmarks import load
@@ -68,6 +70,8 @@ _DECIDE = {  # which model is best, and what to judge next
 _JUDGE = {  # answers in, outcomes kept, a report out
     "answers.read": ["read_answers"],
     "answers.scores": ["read_scores"],
+    "answers.recorded": ["read_verdicts"],
+    "answers.outcomes": ["pool_of_scores", "pool_of_verdicts"],
     "answers.compare": ["Comparison", "compare_models"],
     "judging.judges": ["Judge", "ProgramJudge", "Verdict"],
     "judging.llm": ["LLMJudge"],
@@ -133,8 +137,11 @@ __all__ = [
     "diagnose",
     "judge_race",
     "load",
+    "pool_of_scores",
+    "pool_of_verdicts",
     "read_answers",
     "read_scores",
+    "read_verdicts",
     "replay",
     "run",
     "write_report",

@@ -131,20 +131,30 @@ def _alpacaeval(path: Path, model: str | None) -> Iterator[Record]:
     content = read_json(path)
     if not isinstance(content, list):
         raise InputError(f"'{path}' is not a list of model outputs.")
-    count: dict[str, int] = {}
+    ids = instruction_ids()
     for i, row in enumerate(content):
         where = f"'{path}', entry {i + 1}"
         instruction = as_text(need(row, "instruction", where), where)
-        name = hashlib.sha256(instruction.encode()).hexdigest()[:12]
-        count[name] = count.get(name, 0) + 1  # AlpacaEval asks some instructions twice
         yield Record(
             model=model or name_of(need(row, "generator", where), where),
-            query_id=name if count[name] == 1 else f"{name}-{count[name]}",
+            query_id=ids(instruction),
             query=instruction,
             response=as_text(need(row, "output", where), where),
             category=optional(row, "dataset", where),
             where=where,
         )
+
+
+def instruction_ids() -> Callable[[str], str]:
+    """Make the function that names the instructions of one AlpacaEval file, in its order."""
+    count: dict[str, int] = {}
+
+    def name(instruction: str) -> str:
+        digest = hashlib.sha256(instruction.encode()).hexdigest()[:12]
+        count[digest] = count.get(digest, 0) + 1  # AlpacaEval asks some instructions twice
+        return digest if count[digest] == 1 else f"{digest}-{count[digest]}"
+
+    return name
 
 
 def _fastchat(path: Path, model: str | None) -> Iterator[Record]:

@@ -7,18 +7,23 @@ from collections.abc import Sequence
 from llmsel._base.errors import InputError, unknown
 
 REFUSE, DROP, LOSS = "refuse", "drop", "loss"
+KEEP = "keep"  # unknown: only an outcome can be
 RULES = (REFUSE, DROP, LOSS)
 SHOWN = 10  # faults that are named
 
 
-def check_rule(missing: str) -> None:
+def check_rule(missing: str, *, also: tuple[str, ...] = ()) -> None:
     """Refuse what is no rule.
 
+    Args:
+        missing: what was asked for.
+        also: rules beside `RULES`.
+
     Raises:
-        InputError: none of `RULES`.
+        InputError: none of them.
     """
-    if missing not in RULES:
-        raise unknown("rule for what is missing", missing, RULES)
+    if missing not in (*RULES, *also):
+        raise unknown("rule for what is missing", missing, (*RULES, *also))
 
 
 def refusal(faults: Sequence[str], what: str) -> InputError:
