@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists e
     from llmsel.racing.audit import Audit
     from llmsel.racing.elimination import Certified, Heuristic
     from llmsel.racing.race import Budget, Race, RaceVerdict, Task
+    from llmsel.reporting.export import export
     from llmsel.reporting.page import write_report
     from llmsel.session import Answer, Question, Session
     from llmsel.strategies import (
@@ -80,6 +81,7 @@ _JUDGE = {  # answers in, outcomes kept, a report out
     "judging.collect": ["annotate", "judge_race"],
     "judging.replay": ["replay"],
     "reporting.page": ["write_report"],
+    "reporting.export": ["export"],
 }
 _STUDY = {  # experiments over many realizations
     "studies.by_query": ["run"],
@@ -135,6 +137,7 @@ __all__ = [
     "compare_models",
     "compete",
     "diagnose",
+    "export",
     "judge_race",
     "load",
     "pool_of_scores",
