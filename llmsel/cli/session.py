@@ -89,7 +89,7 @@ def _ask_race(
     begun = held is not None and held.race is not None
     options = RaceOptions(
         delta=delta,
-        alpha=0.05 if stop == "certified" else None,
+        plain=stop == "certified",
         heuristic=stop == "heuristic",
         batch=None if begun else 1,
     )

@@ -55,11 +55,12 @@ def test_a_person_may_race(tmp_path):
     for other, message in (
         (("--delta", "0.2"), "a race with delta 0.05, not 0.2"),
         (("--stop", "heuristic"), "holds a race with rule"),
+        (("--stop", "certified"), "holds a race with rule"),
         (("--strategy", "Random"), "leave --strategy out"),
     ):
         assert message in mistake(*ask, *other)
     ok("session", "tell", log, first["query"], "gamma=draw", *pool)
-    second = json.loads(ok(*ask, "--race", "--stop", "certified", "--json"))
+    second = json.loads(ok(*ask, "--race", "--json"))
     ok("session", "tell", log, second["query"], "beta=loss", "gamma=win", *pool)
     assert "the race is over: 'gamma' is the best of this pool" in mistake(*ask)
     assert "'gamma' is the best" in ok("session", "status", log, *pool)
