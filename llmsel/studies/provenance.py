@@ -62,10 +62,12 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.methods": ("calls",),
     "llmsel.racing.audit": ("audit",),
     "llmsel.studies.methods.auditing": ("audit",),
+    "llmsel.studies.official": ("queries", "paper"),
+    "llmsel.studies.receipt": ("queries", "paper"),
 }
 ALWAYS = ("votes", "tables")
 ENGINE = (*ALWAYS, "queries", "calls")
-FAMILIES = (*ENGINE, "audit")  # only studies play audit races
+FAMILIES = (*ENGINE, "audit", "paper")  # only studies play audit races, or read the paper closely
 
 
 # -- the engine ---------------------------------------------------------------------------------

@@ -7,8 +7,8 @@ here. One function per family of results:
 
 ``votes``: pools, weak judges and similarities. ``queries``: what strategies pick. ``calls``: what
 races and their peers pay and name. ``audit``: the same of audit races with more settings, for the
-runs that play them. ``tables``: what is computed from picks and answers (fixed ones here, so that
-the families do not depend on each other).
+runs that play them. ``paper``: other readings of the paper. ``tables``: what is computed from picks
+and answers (fixed ones here, so that the families do not depend on each other).
 """
 
 from __future__ import annotations
@@ -37,7 +37,9 @@ from llmsel.studies.methods.auditing import Auditing
 from llmsel.studies.methods.desk import Method
 from llmsel.studies.methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
 from llmsel.studies.methods.racing import Racing
+from llmsel.studies.official import run_official
 from llmsel.studies.protocol import Result
+from llmsel.studies.receipt import alias_experiment, summary, toy
 from llmsel.weak_judges import VARIANTS, add_votes
 
 PROTOCOL: dict[str, Any] = {"realizations": 9, "pool_size": 30, "seed": 1, "jobs": 1}
@@ -131,6 +133,15 @@ def audit() -> Iterator[Any]:
         yield contest.leaders, contest.ends
 
 
+def paper() -> Iterator[Any]:
+    """The official mode and the aliases of the receipt."""
+    for pool in (made(), made(gaps=True)):
+        result = run_official(pool, ["LLM Selector", "Uncertainty"], **PROTOCOL)
+        yield result.chosen, result.near_ties, scores.score(result)
+    small = alias_experiment(toy(40, 4), "toy", seeds=9)
+    yield small.paths, small.regrets, summary(small, "toy")
+
+
 def tables() -> Iterator[Any]:
     """Scores, curves, efficiencies, diagnoses and intervals of fixed picks and answers."""
     for pool in (made(), made(gaps=True)):
@@ -217,4 +228,6 @@ def _fixed_contest(result: Result) -> Contest:
     return Contest(result.pool, result.orders, grid, leaders, {"one": ends}, {"one": 0.02}, NAMED)
 
 
-FAMILIES = {function.__name__: function for function in (votes, queries, calls, audit, tables)}
+FAMILIES = {
+    function.__name__: function for function in (votes, queries, calls, audit, paper, tables)
+}
