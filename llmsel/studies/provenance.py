@@ -62,12 +62,14 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.methods": ("calls",),
     "llmsel.racing.audit": ("audit",),
     "llmsel.studies.methods.auditing": ("audit",),
-    "llmsel.studies.official": ("queries", "paper"),
-    "llmsel.studies.receipt": ("queries", "paper"),
+    "llmsel.studies.committee": ("queries", "readings"),
+    "llmsel.studies.over_queries": ("queries", "readings"),
+    "llmsel.studies.official": ("queries", "official"),
+    "llmsel.studies.receipt": ("queries", "official"),
 }
 ALWAYS = ("votes", "tables")
 ENGINE = (*ALWAYS, "queries", "calls")
-FAMILIES = (*ENGINE, "audit", "paper")  # only studies play audit races, or read the paper closely
+FAMILIES = (*ENGINE, "audit", "official", "readings")  # only some studies need the last
 
 
 # -- the engine ---------------------------------------------------------------------------------

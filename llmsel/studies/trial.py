@@ -7,8 +7,9 @@ here. One function per family of results:
 
 ``votes``: pools, weak judges and similarities. ``queries``: what strategies pick. ``calls``: what
 races and their peers pay and name. ``audit``: the same of audit races with more settings, for the
-runs that play them. ``paper``: other readings of the paper. ``tables``: what is computed from picks
-and answers (fixed ones here, so that the families do not depend on each other).
+runs that play them. ``official``, ``readings``: the paper's method in its authors' mode, and other
+readings of it. ``tables``: what is computed from picks and answers (fixed ones here, so that the
+families do not depend on each other).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from llmsel.studies import baselines, efficiency, greedy, groups, paired, parame
 from llmsel.studies import votes as judges
 from llmsel.studies.by_call import Contest, compete, stratified
 from llmsel.studies.by_query import run
+from llmsel.studies.committee import every_form
 from llmsel.studies.diagnose import diagnose
 from llmsel.studies.methods.anytime import Anytime
 from llmsel.studies.methods.auditing import Auditing
@@ -38,6 +40,7 @@ from llmsel.studies.methods.desk import Method
 from llmsel.studies.methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
 from llmsel.studies.methods.racing import Racing
 from llmsel.studies.official import run_official
+from llmsel.studies.over_queries import on_half_boards, over_halves
 from llmsel.studies.protocol import Result
 from llmsel.studies.receipt import alias_experiment, summary, toy
 from llmsel.weak_judges import VARIANTS, add_votes
@@ -133,13 +136,21 @@ def audit() -> Iterator[Any]:
         yield contest.leaders, contest.ends
 
 
-def paper() -> Iterator[Any]:
+def official() -> Iterator[Any]:
     """The official mode and the aliases of the receipt."""
     for pool in (made(), made(gaps=True)):
         result = run_official(pool, ["LLM Selector", "Uncertainty"], **PROTOCOL)
         yield result.chosen, result.near_ties, scores.score(result)
     small = alias_experiment(toy(40, 4), "toy", seeds=9)
     yield small.paths, small.regrets, summary(small, "toy")
+
+
+def readings() -> Iterator[Any]:
+    """Other readings of the named methods, and intervals over queries."""
+    for pool in (worded(), made(gaps=True)):
+        yield run(pool, every_form(pool), **PROTOCOL).chosen
+    halves = on_half_boards(made(), ["Random", "LLM Selector"], halves=2, **PROTOCOL)
+    yield halves, over_halves(0.1, halves.to_numpy()[:, 0])
 
 
 def tables() -> Iterator[Any]:
@@ -229,5 +240,6 @@ def _fixed_contest(result: Result) -> Contest:
 
 
 FAMILIES = {
-    function.__name__: function for function in (votes, queries, calls, audit, paper, tables)
+    function.__name__: function
+    for function in (votes, queries, calls, audit, official, readings, tables)
 }
