@@ -64,12 +64,13 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.methods.auditing": ("audit",),
     "llmsel.studies.committee": ("queries", "readings"),
     "llmsel.studies.over_queries": ("queries", "readings"),
+    "llmsel.studies.tuning": ("queries", "tuning"),
     "llmsel.studies.official": ("queries", "official"),
     "llmsel.studies.receipt": ("queries", "official"),
 }
 ALWAYS = ("votes", "tables")
 ENGINE = (*ALWAYS, "queries", "calls")
-FAMILIES = (*ENGINE, "audit", "official", "readings")  # only some studies need the last
+FAMILIES = (*ENGINE, "audit", "official", "readings", "tuning")  # only some studies need the last
 
 
 # -- the engine ---------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ from llmsel.racing.race import Budget
 from llmsel.similarity import KINDS, similarity
 from llmsel.strategies import LLMSelector, SelectLLM, possible
 from llmsel.studies import baselines, efficiency, greedy, groups, paired, parameters, scores
+from llmsel.studies import tuning as tune
 from llmsel.studies import votes as judges
 from llmsel.studies.by_call import Contest, compete, stratified
 from llmsel.studies.by_query import run
@@ -153,6 +154,13 @@ def readings() -> Iterator[Any]:
     yield halves, over_halves(0.1, halves.to_numpy()[:, 0])
 
 
+def tuning() -> Iterator[Any]:
+    """The pair tuned on weak votes, and what it changes."""
+    pool = made()
+    pairs = tune.pairs_by_seed(pool, 2, step=0.25, realizations=4, jobs=1)
+    yield tune.against_default(pool, pairs, **PROTOCOL), tune.cost()
+
+
 def tables() -> Iterator[Any]:
     """Scores, curves, efficiencies, diagnoses and intervals of fixed picks and answers."""
     for pool in (made(), made(gaps=True)):
@@ -241,5 +249,5 @@ def _fixed_contest(result: Result) -> Contest:
 
 FAMILIES = {
     function.__name__: function
-    for function in (votes, queries, calls, audit, official, readings, tables)
+    for function in (votes, queries, calls, audit, official, readings, tuning, tables)
 }
