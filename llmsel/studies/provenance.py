@@ -62,6 +62,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.methods": ("calls",),
     "llmsel.racing.audit": ("audit",),
     "llmsel.studies.methods.auditing": ("audit",),
+    "llmsel.studies.clones": ("queries", "clones"),
     "llmsel.studies.committee": ("queries", "readings"),
     "llmsel.studies.over_queries": ("queries", "readings"),
     "llmsel.studies.tuning": ("queries", "tuning"),
@@ -70,7 +71,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 ALWAYS = ("votes", "tables")
 ENGINE = (*ALWAYS, "queries", "calls")
-FAMILIES = (*ENGINE, "audit", "official", "readings", "tuning")  # only some studies need the last
+FAMILIES = (*ENGINE, "audit", "clones", "official", "readings", "tuning")  # the last: few studies
 
 
 # -- the engine ---------------------------------------------------------------------------------

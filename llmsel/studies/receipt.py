@@ -25,6 +25,7 @@ from llmsel.benchmarks import load
 from llmsel.benchmarks.published import FOLDERS, JUDGES
 from llmsel.pool import Pool
 from llmsel.strategies import LLMSelector
+from llmsel.studies.clones import shared
 from llmsel.studies.official import run_official, source_order
 from llmsel.studies.scores import first_leader, leaders
 
@@ -158,7 +159,7 @@ def summary(receipt: Receipt, folder: str) -> dict[str, Any]:
     """
     delta = receipt.regrets[1] - receipt.regrets[0]
     terminal, cumulative = delta[:, -1], delta.sum(axis=1)
-    shares = [_jaccard(*pair) for pair in zip(*receipt.paths, strict=True)]
+    shares = [shared(*pair) for pair in zip(*receipt.paths, strict=True)]
     scale = 2 * receipt.pool_size
     low, high = bootstrap_interval(terminal / scale, _seed("bootstrap", folder))
     return {
@@ -175,11 +176,6 @@ def summary(receipt: Receipt, folder: str) -> dict[str, Any]:
         "set": float(np.mean([share < 1 for share in shares])),
         "root": float((receipt.answers[0] != receipt.answers[1])[:, -1].mean()),
     }
-
-
-def _jaccard(one: np.ndarray, other: np.ndarray) -> float:
-    first, second = set(one.tolist()), set(other.tolist())
-    return len(first & second) / len(first | second)
 
 
 def _seed(what: str, folder: str) -> int:

@@ -7,9 +7,10 @@ here. One function per family of results:
 
 ``votes``: pools, weak judges and similarities. ``queries``: what strategies pick. ``calls``: what
 races and their peers pay and name. ``audit``: the same of audit races with more settings, for the
-runs that play them. ``official``, ``readings``: the paper's method in its authors' mode, and other
-readings of it. ``tables``: what is computed from picks and answers (fixed ones here, so that the
-families do not depend on each other).
+runs that play them. ``clones``, ``official``, ``readings``, ``tuning``: copies of a model, the
+paper's method in its authors' mode, other readings of it, and eps tuned on the weak judges.
+``tables``: what is computed from picks and answers (fixed ones here, so that the families do not
+depend on each other).
 """
 
 from __future__ import annotations
@@ -27,12 +28,14 @@ from llmsel.racing.audit import Audit
 from llmsel.racing.elimination import Certified, Heuristic, Rule, Standing
 from llmsel.racing.race import Budget
 from llmsel.similarity import KINDS, similarity
-from llmsel.strategies import LLMSelector, SelectLLM, possible
+from llmsel.strategies import LLMSelector, SelectLLM, Strategy, possible
 from llmsel.studies import baselines, efficiency, greedy, groups, paired, parameters, scores
 from llmsel.studies import tuning as tune
 from llmsel.studies import votes as judges
 from llmsel.studies.by_call import Contest, compete, stratified
 from llmsel.studies.by_query import run
+from llmsel.studies.clones import KINDS as CLONES
+from llmsel.studies.clones import FamilyPrior, clone_effect, families, with_clones
 from llmsel.studies.committee import every_form
 from llmsel.studies.diagnose import diagnose
 from llmsel.studies.methods.anytime import Anytime
@@ -135,6 +138,18 @@ def audit() -> Iterator[Any]:
     for pool in (alike(), made(), made(gaps=True)):
         contest = compete(pool, every_audit(), shares=(0.2, 0.5, 1.0), **PROTOCOL)
         yield contest.leaders, contest.ends
+
+
+def clones() -> Iterator[Any]:
+    """Clones of a model, and the prior that bears them."""
+    pool = worded()
+    weighted = FamilyPrior(members="weighted")
+    players: list[str | Strategy] = ["LLM Selector", "Select-LLM", FamilyPrior(), weighted]
+    clean = run(pool, players, **PROTOCOL)
+    yield clean.chosen, families(made(), 0.3)
+    for kind in CLONES:
+        other = run(with_clones(pool, pool.candidates[0], kind), players, **PROTOCOL)
+        yield other.chosen, clone_effect(clean, other, budget=10)
 
 
 def official() -> Iterator[Any]:
@@ -249,5 +264,5 @@ def _fixed_contest(result: Result) -> Contest:
 
 FAMILIES = {
     function.__name__: function
-    for function in (votes, queries, calls, audit, official, readings, tuning, tables)
+    for function in (votes, queries, calls, audit, clones, official, readings, tuning, tables)
 }
