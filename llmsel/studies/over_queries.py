@@ -79,20 +79,24 @@ def on_half_boards(
     return pd.DataFrame(rows).reset_index(drop=True)
 
 
-def with_queries(table: pd.DataFrame, halves: pd.DataFrame, strategy: str) -> pd.DataFrame:
+def with_queries(
+    table: pd.DataFrame, halves: pd.DataFrame, strategy: str, *, sign: int = -1
+) -> pd.DataFrame:
     """Put the interval over queries beside a comparison's interval over pools.
 
     Args:
         table: columns ``strategy``, ``difference``: of ``strategy`` less each other, on the board.
+            From `llmsel.studies.paired.compare`, whose differences are the other way: sign 1.
         halves: from `on_half_boards`.
         strategy: the one that all are compared with.
+        sign: -1 for ``strategy`` less the other, 1 for the other less ``strategy``.
 
     Returns:
         The table with ``query_low``, ``query_high`` (95 %, around the whole board's difference;
         Student's t), ``same_sign`` (half-boards whose difference has the sign of the board's) and
         ``halves``. What was not run on half-boards has NaN.
     """
-    gains = -halves.drop(columns=strategy).sub(halves[strategy], axis=0)
+    gains = sign * halves.drop(columns=strategy).sub(halves[strategy], axis=0)
     rows = [
         over_halves(value, gains[name].to_numpy() if name in gains else np.array([]))
         for name, value in zip(table["strategy"], table["difference"], strict=True)

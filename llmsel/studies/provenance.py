@@ -62,6 +62,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.methods": ("calls",),
     "llmsel.racing.audit": ("audit",),
     "llmsel.studies.methods.auditing": ("audit",),
+    "llmsel.studies.calibrated": ("queries", "calibrated"),
     "llmsel.studies.clones": ("queries", "clones"),
     "llmsel.studies.committee": ("queries", "readings"),
     "llmsel.studies.over_queries": ("queries", "readings"),
@@ -71,7 +72,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 }
 ALWAYS = ("votes", "tables")
 ENGINE = (*ALWAYS, "queries", "calls")
-FAMILIES = (*ENGINE, "audit", "clones", "official", "readings", "tuning")  # the last: few studies
+# the last are needed by a few studies only
+FAMILIES = (*ENGINE, "audit", "calibrated", "clones", "official", "readings", "tuning")
 
 
 # -- the engine ---------------------------------------------------------------------------------

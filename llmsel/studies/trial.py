@@ -7,10 +7,10 @@ here. One function per family of results:
 
 ``votes``: pools, weak judges and similarities. ``queries``: what strategies pick. ``calls``: what
 races and their peers pay and name. ``audit``: the same of audit races with more settings, for the
-runs that play them. ``clones``, ``official``, ``readings``, ``tuning``: copies of a model, the
-paper's method in its authors' mode, other readings of it, and eps tuned on the weak judges.
-``tables``: what is computed from picks and answers (fixed ones here, so that the families do not
-depend on each other).
+runs that play them. ``calibrated``, ``clones``, ``official``, ``readings``, ``tuning``: how right
+the belief is, copies of a model, the paper's method in its authors' mode, other readings of it,
+eps tuned on the weak judges. ``tables``: what is computed from picks and answers (fixed ones here,
+so that the families do not depend on each other).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from llmsel.studies import tuning as tune
 from llmsel.studies import votes as judges
 from llmsel.studies.by_call import Contest, compete, stratified
 from llmsel.studies.by_query import run
+from llmsel.studies.calibrated import overconfidence, reliability, sayings
 from llmsel.studies.clones import KINDS as CLONES
 from llmsel.studies.clones import FamilyPrior, clone_effect, families, with_clones
 from llmsel.studies.committee import every_form
@@ -138,6 +139,12 @@ def audit() -> Iterator[Any]:
     for pool in (alike(), made(), made(gaps=True)):
         contest = compete(pool, every_audit(), shares=(0.2, 0.5, 1.0), **PROTOCOL)
         yield contest.leaders, contest.ends
+
+
+def calibrated() -> Iterator[Any]:
+    """What is said of the favourite, and how often it is right."""
+    said = sayings(_fixed_result(made(gaps=True)), "Random", [5, 20], draws=25)
+    yield said, reliability(said), overconfidence(said)
 
 
 def clones() -> Iterator[Any]:
@@ -264,5 +271,16 @@ def _fixed_contest(result: Result) -> Contest:
 
 FAMILIES = {
     function.__name__: function
-    for function in (votes, queries, calls, audit, clones, official, readings, tuning, tables)
+    for function in (
+        votes,
+        queries,
+        calls,
+        audit,
+        calibrated,
+        clones,
+        official,
+        readings,
+        tuning,
+        tables,
+    )
 }

@@ -62,5 +62,9 @@ def test_both_intervals_stand_side_by_side():
     assert row["query_high"] - row["query_low"] > row["high"] - row["low"]
     gains = halves["LLM Selector"] - halves["Random"]
     assert row["same_sign"] == (np.sign(gains) == np.sign(row["difference"])).sum()
+    usual = paired.compare(scored, "LLM Selector", upto=12)
+    turned = with_queries(usual, halves, "LLM Selector", sign=1).iloc[0]
+    assert turned["query_low"] == pytest.approx(-row["query_high"])
+    assert turned["same_sign"] == row["same_sign"]
     other = pd.concat([table, table.assign(strategy="not run")], ignore_index=True)
     assert np.isnan(with_queries(other, halves, "LLM Selector")["query_low"][1])
