@@ -21,18 +21,8 @@ from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import VERSION
 from llmsel.judging.durable import lock, place_of, sync_folder, write_all
 from llmsel.judging.lines import FORMAT, Lines, need_ours, read_lines, seal
-from llmsel.judging.replay import (
-    ORDERS,
-    Annotation,
-    Contents,
-    Wanted,
-    begin_session,
-    certifies,
-    plain,
-    pool_hash,
-    ready,
-    votes_hash,
-)
+from llmsel.judging.opening import Wanted, begin_session, plain, pool_hash, ready, votes_hash
+from llmsel.judging.replay import ORDERS, Annotation, Contents, certifies
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.elimination import LockstepRule
 from llmsel.session import Session
