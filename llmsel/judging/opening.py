@@ -12,7 +12,8 @@ from typing import Any
 
 from llmsel import strategies
 from llmsel._base.errors import InputError
-from llmsel.judging.lines import FORMAT, damage, need_fields, printable
+from llmsel.judging.keys import keys_of, standing
+from llmsel.judging.lines import FORMAT, damage, need_fields, printable, read_lines
 from llmsel.pool import Pool
 from llmsel.racing import elimination
 from llmsel.racing.elimination import LockstepRule
@@ -72,7 +73,7 @@ def begin_session(
         chosen = _chosen(header, wanted)
         kept_rule, kept_delta = header.get("rule"), header.get("delta", 0.0)
         known = None if kept_rule is None else elimination.from_settings(kept_rule)
-        pool = _same_pool(path.name, header, ready(pool, chosen))
+        pool = _same_pool(path, header, ready(pool, chosen))
         session = Session(pool, chosen, seed=header["seed"], rule=known, delta=kept_delta)
         session.seed_drawn = not header["seed_chosen"] if "seed_chosen" in header else None
     except InputError:
@@ -117,7 +118,7 @@ def votes_hash(pool: Pool) -> str | None:
     return None if pool.votes is None else hashlib.sha256(pool.votes.tobytes()).hexdigest()
 
 
-def _same_pool(name: str, header: Mapping[str, Any], pool: Pool) -> Pool:
+def _same_pool(path: Path, header: Mapping[str, Any], pool: Pool) -> Pool:
     """Return the pool if it is the header's.
 
     Raises:
@@ -133,11 +134,26 @@ def _same_pool(name: str, header: Mapping[str, Any], pool: Pool) -> Pool:
             same = header["pool"] == pool.hide_outcomes().content_hash
     if not same:
         raise InputError(
-            f"'{name}' is the log of another pool ('{header['pool_name']}' with baseline "
-            f"'{header['baseline']}'; queries, responses or votes differ); use that pool or a new "
-            "log."
+            f"'{path.name}' is the log of another pool ('{header['pool_name']}' with baseline "
+            f"'{header['baseline']}'; queries, responses or votes differ); {_still(path, pool)}use "
+            "that pool or a new log."
         )
     return pool
+
+
+def _still(path: Path, pool: Pool) -> str:
+    """Say what of a log still holds on another pool; nothing if it cannot be told."""
+    try:
+        held = standing(event for _, event in read_lines(path).events)
+    except (InputError, KeyError, TypeError, AttributeError):  # damaged: not the matter here
+        return ""
+    kept = len(held.keys() & keys_of(pool))
+    if not kept:
+        return ""
+    return (
+        f"{kept} of its {len(held)} verdicts hold on this pool too: `llmsel session carry "
+        f"{path.name} NEW` begins a new log with them; or "
+    )
 
 
 def strategy_of(written: str | Mapping[str, Any]) -> Strategy:

@@ -34,6 +34,16 @@ _OUTCOME: Types = {
     "time": str,
 }
 
+_CARRIED: Types = {
+    "key": str,
+    "outcome": int,
+    "order": str,
+    "by": str,
+    "time": str,
+    "judge": (dict, type(None)),
+    "detail": dict,
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Annotation:
@@ -48,7 +58,9 @@ class Annotation:
         version: of llmsel.
         group: the same number on outcomes that were given in one go (identical responses, or a
             whole row); undone together.
-        detail: what else the annotator or judge left, e.g. the verdict in each order.
+        detail: what else the annotator or judge left, e.g. the verdict in each order; ``carried``
+            has the time of a verdict that an older log brought.
+        key: of what was compared, see `llmsel.judging.keys`; None in logs before 0.3.
     """
 
     query: str
@@ -60,6 +72,7 @@ class Annotation:
     version: str = VERSION
     group: int | None = None
     detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    key: str | None = None
 
     @property
     def failed(self) -> str | None:
@@ -85,6 +98,8 @@ class Contents:
         lines: events read. known: outcomes ever given, undone ones too. undone, again: of these,
             how many were taken back, and how many failed judgements were judged again.
         before_race: outcomes that were known when the race began.
+        bank: verdicts of an older log that this one was begun with, by key; they count as given
+            only when they are asked for. origin: where they come from (log, verdicts, races).
     """
 
     def __init__(self, header: Mapping[str, Any], begin: Callable[[], Session]) -> None:
@@ -95,6 +110,8 @@ class Contents:
         self.race: dict[str, Any] | None = None
         self.judges: list[tuple[int, dict[str, Any]]] = []
         self.lines = self.known = self.undone = self.again = self.before_race = 0
+        self.bank: dict[str, dict[str, Any]] = {}
+        self.origin: dict[str, Any] | None = None
         self._begin = begin
         self._session = begin()
         self._queries = frozenset(self.pool.queries)
@@ -169,6 +186,10 @@ class Contents:
             self._begin_race(event["race"])
         elif "judge" in event:
             self.judges.append((self.verdicts, event["judge"]))
+        elif "origin" in event:
+            self.origin = dict(event["origin"])
+        elif "carried" in event:
+            self.bank[event["carried"]["key"]] = event["carried"]
         elif "undo" in event:
             self._undo(event["undo"], event["models"])
         else:
@@ -248,11 +269,17 @@ def checked(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if "race" in event or "judge" in event:
         need_fields(event, {"race" if "race" in event else "judge": dict}, STAMP)
+    elif "origin" in event:
+        need_fields(event, {"origin": dict}, STAMP)
+        need_fields(event["origin"], {"log": str, "verdicts": int, "races": int}, {})
+    elif "carried" in event:
+        need_fields(event, {"carried": dict}, STAMP)
+        need_fields(event["carried"], _CARRIED, {})
     elif "undo" in event:
         need_fields(event, {"undo": str, "models": list}, STAMP)
         need_words(event["models"])
     else:
-        need_fields(event, _OUTCOME, STAMP | {"group": int, "detail": dict})
+        need_fields(event, _OUTCOME, STAMP | {"group": int, "detail": dict, "key": str})
         if event["outcome"] not in (-1, 0, 1, None):  # MISSING is written as null
             raise ValueError(f"its outcome is {event['outcome']}")
         if event["order"] not in ORDERS:
