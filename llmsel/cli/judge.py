@@ -90,7 +90,7 @@ class Plan:
 
     log: Path
     pool: Pool
-    begun: bool
+    held: Contents | None
     race: RaceOptions | None
     queries: int | None
 
@@ -145,10 +145,10 @@ def _plan(log: Path, pool: Pool, race: RaceOptions, *, queries: int | None, work
     if queries is None:
         # mistakes are told before anything is asked
         race.race(pool, held, name=log.name, workers=workers)
-        return Plan(log, pool, held is not None, race, None)
+        return Plan(log, pool, held, race, None)
     if held is not None and held.race is not None:
         raise InputError(f"'{log}' holds a race; leave --queries out, or begin a new log.")
-    return Plan(log, pool, held is not None, None, queries)
+    return Plan(log, pool, held, None, queries)
 
 
 @contextmanager
@@ -187,13 +187,13 @@ def _ask(plan: Plan, judge: Judge, *, priced: bool, yes: bool) -> None:
     bill = judge.estimate(plan.pool)
     if bill is None:
         return
-    rest = "a race stops earlier"
-    if plan.race is None:
-        rest = f"{plan.queries} queries are asked for"
+    rest = f"{plan.queries} queries are asked for."
+    if plan.race is not None:
+        rest = f"a race stops earlier; {plan.race.forecast(plan.pool, plan.held)}"
     price = f", cost {bill['cost']:.4g}" if priced else ""
     say(
         f"judging every answer takes {bill['requests']:.0f} requests, about "
-        f"{bill['tokens_in']:.0f} tokens in and {bill['tokens_out']:.0f} out{price}; {rest}.",
+        f"{bill['tokens_in']:.0f} tokens in and {bill['tokens_out']:.0f} out{price}; {rest}",
         err=True,
     )
     consent(yes=yes)
@@ -213,7 +213,7 @@ def _run(
     """
     options: dict[str, Any] = {"workers": workers, "retry_failed": retry_failed}
     if plan.race is None:
-        strategy = None if plan.begun else "LLM Selector"
+        strategy = None if plan.held is not None else "LLM Selector"
         with AnnotationLog(plan.log, plan.pool, strategy=strategy) as opened:
             annotate(opened, judge, queries=plan.queries, **options)
             return opened.session.best()

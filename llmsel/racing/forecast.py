@@ -15,11 +15,12 @@ import numpy as np
 
 from llmsel._base.errors import InputError
 from llmsel.pool import MISSING, Pool
-from llmsel.racing.audit.predictor import LossPredictor, expit
+from llmsel.racing.audit.predictor import SD_MODEL, SD_QUERY, LossPredictor, expit
 from llmsel.racing.elimination import Rule
 from llmsel.racing.race import Race
 
 DELTAS = (0.0, 0.01, 0.05)
+SPREADS = np.geomspace(0.2, 2.0, 10)  # of strengths and of difficulties, in logits
 SPAN = (0.1, 0.5, 0.9)  # quantiles over the worlds
 
 
@@ -119,8 +120,8 @@ def _world(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Draw one table of outcomes: int8 (P, M), the baseline 0, what is known as it is."""
-    strength = rng.normal(predictor.strength, np.sqrt(predictor.spread_model))
-    difficulty = rng.normal(predictor.difficulty, np.sqrt(predictor.spread_query))
+    strength = _effects(predictor.strength, predictor.spread_model, SD_MODEL, rng)
+    difficulty = _effects(predictor.difficulty, predictor.spread_query, SD_QUERY, rng)
     p = expit(predictor.level + strength + difficulty[:, None])
     draw = min(predictor.draws, 2.0) * p * (1 - p)
     u = rng.random(p.shape)
@@ -129,6 +130,29 @@ def _world(
     for cell, outcome in cells.items():
         table[cell] = outcome
     return table
+
+
+def _effects(
+    mean: np.ndarray, spread: np.ndarray, sd: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw effects from their posterior, with a common spread that is uncertain itself.
+
+    Args:
+        mean: posterior means under the prior N(0, sd^2).
+        spread: posterior variances.
+        sd: of that prior, which is taken out again.
+        rng: draws the common spread, with chances proportional to what it makes of the data.
+    """
+    weight = np.maximum(1 / spread - sd**-2, 0)  # what the data alone say
+    seen = weight > 1e-9
+    found = np.divide(mean / spread, weight, out=np.zeros_like(mean), where=seen)
+    var = SPREADS[:, None] ** 2 + 1 / weight[seen]
+    fit = -0.5 * (found[seen] ** 2 / var + np.log(var)).sum(axis=1)
+    chances = np.exp(fit - fit.max())
+    own = rng.choice(SPREADS, p=chances / chances.sum())
+    posterior = 1 / (weight + own**-2)
+    drawn: np.ndarray = rng.normal(found * weight * posterior, np.sqrt(posterior))
+    return drawn
 
 
 def _calls(pool: Pool, table: np.ndarray, race: Race) -> int:

@@ -145,3 +145,16 @@ def test_generate_tells_each_reason_once_and_goes_on_later(tmp_path):
     assert result.exit_code == 1 and "5 new answers" in result.stdout
     assert "5 failed; run the same command again for them." in result.stderr
     assert result.stderr.count("answered 404") == 1  # the others were not asked: same reason
+
+
+def test_a_forecast_says_what_each_margin_is_likely_to_cost(tmp_path):
+    log, pool = tmp_path / "log.jsonl", ("--pool", ANSWERS, "--baseline", "alpha")
+    lines = ok("session", "forecast", log, *pool).splitlines()
+    assert len(lines) == 3 and all("no outcome yet: a wide guess" in line for line in lines)
+    assert not log.exists()  # looking begins nothing
+    first = json.loads(ok("session", "ask", log, *pool, "--race", "--json"))
+    ok("session", "tell", log, first["query"], "beta=loss", *pool)
+    (found,) = json.loads(ok("session", "forecast", log, *pool, "--delta", "0.1", "--json"))
+    assert (found["delta"], found["known"]) == (0.1, 1)
+    assert 0 < found["low"] <= found["middle"] <= found["high"] <= found["everyone"]
+    assert "margin" in mistake("session", "forecast", log, *pool, "--delta", "2")
