@@ -58,6 +58,7 @@ __all__ = [
     "read_table",
     "rebased",
     "run",
+    "run_official",
     "run_votes",
     "score",
     "sensitivity",
@@ -89,6 +90,7 @@ from .methods.ladder import Ladder
 from .methods.looks import GroupSequential
 from .methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
 from .methods.racing import Racing
+from .official import run_official
 from .paired import area, compare, mean_interval, verdict
 from .parameters import (
     CandidatesOnly,

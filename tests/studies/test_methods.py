@@ -40,7 +40,7 @@ METHODS = [
     Racing(),
     Racing(Heuristic(), batch=4),
     Auditing(),
-    Auditing(Audit(switch="early", width=4), name="wide audit"),
+    Auditing(Audit(switch="early"), width=4, name="wide audit"),
     CELEUS(),
     ProxyLUCB(),
     GroupSequential(first=5, batch=5),
