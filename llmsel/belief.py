@@ -1,6 +1,6 @@
 """The two-parameter belief about which model is best: prior, update, expected entropy.
 
-LLM Selector (arXiv 2510.09418), equations 2-5; ARCHITECTURE.md, "Method". Realizations are an array
+LLM Selector (arXiv 2510.09418v1), equations 2-5; ARCHITECTURE.md, "Method". Realizations are an array
 axis everywhere, so one selection step for R realizations is a matrix product; the interactive
 case is R = 1 of the same code.
 
