@@ -74,11 +74,16 @@ class Ledger:
         return np.where((self.known > 0) | (self.judged == 0), mean, -np.inf)
 
     def slack(self, model: int, champion: int, margin: float) -> float:
-        """Return how much a model may still lose and end ``margin`` above a champion's low sum."""
-        total, unknown = self.total, self.unknown
-        need = total[champion] - 0.5 * unknown[champion] + margin
-        ahead = (self.pool_size - self.judged[model]) * self.half[model]
-        return float(total[model] + 0.5 * unknown[model] + ahead - need)
+        """Return D: how much may still go against "I end ``margin`` above the champion's low sum".
+
+        That is what the model may still lose and the champion win.
+        """
+        total, unknown, half = self.total, self.unknown, self.half
+        best = total[model] + 0.5 * unknown[model]
+        best += (self.pool_size - self.judged[model]) * half[model]
+        worst = total[champion] - 0.5 * unknown[champion]
+        worst -= (self.pool_size - self.judged[champion]) * half[champion]
+        return float(best - worst - margin)
 
     def open_places(self, model: int) -> np.ndarray:
         """Return the queries on which a model is not judged: int (rem,)."""

@@ -131,9 +131,12 @@ class LossPredictor:
         Returns:
             float64 (k,): posterior means, shrunk towards their mean.
         """
-        wide = 1 + (np.pi / 8) * (self.spread_model[model] + spread)
-        p = expit((self.strength[model] + base) / np.sqrt(wide))
+        p = expit((self.strength[model] + base) / self.wide(model, spread))
         return (1 - SHRINK) * p + SHRINK * float(p.sum()) / len(p)
+
+    def wide(self, model: int, spread: Any = 0.0) -> Any:
+        """Return by what a logit is divided for the posterior variance of what it is made of."""
+        return np.sqrt(1 + (np.pi / 8) * (self.spread_model[model] + spread))
 
     def _errors(
         self, i: np.ndarray, j: np.ndarray, y: np.ndarray, g: np.ndarray
