@@ -1,5 +1,8 @@
 """Every course that an audit race can take on a small pool, each with its probability."""
 
+import collections
+import itertools
+
 import numpy as np
 
 from llmsel.pool import MISSING
@@ -74,8 +77,26 @@ def started(rule, table, phase, seen, capital, *, kind=Scripted, **options):
             race._learn((place, j), int(table[place, j]))
     race._bets.pairs = None
     race._bets.capital[:] = np.log(capital)
-    race._enthrone(0)
+    race._enthrone([0])
     race.phase = phase
     race._drop_beaten()
     race._advance()
     return race
+
+
+def courses(rule, table, delta, salt, width=1):
+    """Play every course in every order of the queries: (race, probability).
+
+    Orders that show the race the same table are played once, with the weight of all of them.
+    """
+    orders = [table[list(order)] for order in itertools.permutations(range(SIZE))]
+    different = {mine.tobytes(): mine for mine in orders}
+    weight = collections.Counter(mine.tobytes() for mine in orders)
+    for key, mine in different.items():
+
+        def make(script):
+            options = {"baseline": BASELINE, "delta": delta, "width": width}
+            return Scripted(rule, SIZE, MODELS, script=script, salt=salt, **options)
+
+        for race in leaves(make, mine):
+            yield race, race.chance * weight[key] / len(orders)

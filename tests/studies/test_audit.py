@@ -1,7 +1,5 @@
 """The audit race: exact enumeration of small pools, missing cells, replay, rounds."""
 
-import collections
-import itertools
 import json
 import math
 
@@ -11,7 +9,7 @@ from helpers.audit_courses import (
     BASELINE,
     MODELS,
     SIZE,
-    Scripted,
+    courses,
     finish,
     leaves,
     random_table,
@@ -28,24 +26,6 @@ from llmsel.racing.elimination import from_settings
 from llmsel.studies.reference import audit as audit_literal
 
 LONGEST = 1 / 2  # alpha of the enumerations: so large that models are dropped by capital
-
-
-def courses(rule, table, delta, salt, width=1):
-    """Play every course in every order of the queries: (race, probability).
-
-    Orders that show the race the same table are played once, with the weight of all of them.
-    """
-    orders = [table[list(order)] for order in itertools.permutations(range(SIZE))]
-    different = {mine.tobytes(): mine for mine in orders}
-    weight = collections.Counter(mine.tobytes() for mine in orders)
-    for key, mine in different.items():
-
-        def make(script):
-            options = {"baseline": BASELINE, "delta": delta, "width": width}
-            return Scripted(rule, SIZE, MODELS, script=script, salt=salt, **options)
-
-        for race in leaves(make, mine):
-            yield race, race.chance * weight[key] / len(orders)
 
 
 def judged_rate(table):

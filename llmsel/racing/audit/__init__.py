@@ -65,6 +65,15 @@ return, and that the last champion is in B. Within the last tenure all champions
 was dropped by one of them: not for certain, so with ``T L >= T G >= 1 / alpha``: probability at
 most alpha.
 
+**The best k.** With k > 1 the champions are k models judged in full, and c is the least of them.
+Challengers are tested against c alone, with capitals that start at 1 when the audit does (in the
+plain race nothing is bet, and only who ends surely below k others is dropped), and dropped at
+``k / alpha``. A model judged in full takes the place of c if its sum is larger, so sums of c rise.
+Let the final c be worse than a model outside, by more than delta. Then a true member b of the best
+k is outside, and is that much better too: either the model itself is one, or some member must be
+outside, and none is worse than it. So b's claim was true against every c, D >= 0, and b was dropped
+by a capital that reached k / alpha: for each b with probability at most alpha / k. There are k.
+
 **Missing judgements**, given up for good, count as the worst for what is to be shown: a win of j,
 a loss of the champion or opponent. Factors and D only become fairer to the claim. Sums of
 champions, and so B, are those with missing outcomes as losses: it is these that rise. So the models

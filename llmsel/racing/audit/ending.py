@@ -40,3 +40,24 @@ def exhausted(
     if near.any() and margin > 0:
         return WITHIN, near
     return INCOMPLETE, best_rated(ledger, live)
+
+
+def exhausted_best(
+    ledger: Ledger, live: np.ndarray, champion: int, margin: float, best: int
+) -> tuple[str, np.ndarray]:
+    """Say the same of the best few: arguments as of `exhausted`.
+
+    Args:
+        ledger: what is judged.
+        live: bool (M,): more than ``best`` models, judged in full.
+        champion: column of the least champion; -1 if there is none.
+        margin: delta P.
+        best: how many are wanted; more are named if they tie for the last place.
+    """
+    low = np.where(live, ledger.low, -np.inf)
+    least = low[champion] if champion >= 0 else np.sort(low)[-best]
+    named = low >= least
+    rival = ledger.high[live & ~named].max(initial=-np.inf)
+    if rival <= least:
+        return EXHAUSTED, named
+    return (WITHIN if margin > 0 and rival <= least + margin else INCOMPLETE), named

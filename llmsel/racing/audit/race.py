@@ -12,11 +12,12 @@ from llmsel._base.errors import InputError
 from llmsel._base.verdicts import CERTAIN, ONE_LEFT, WITHIN
 from llmsel.pool import MISSING
 from llmsel.racing.audit.duel import Cell, Draw, Duel
-from llmsel.racing.audit.ending import best_rated, exhausted
+from llmsel.racing.audit.ending import best_rated, exhausted, exhausted_best
 from llmsel.racing.audit.forecast import predicted_rest
 from llmsel.racing.audit.ledger import UNSEEN, Ledger
 from llmsel.racing.audit.pair_duel import PairDuel
 from llmsel.racing.audit.predictor import LossPredictor
+from llmsel.racing.audit.schedule import Schedule
 from llmsel.racing.audit.shared_bets import SharedBets
 from llmsel.racing.audit.streams import Streams
 from llmsel.racing.audit.tenure import Tenure
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
 PLAIN, PRUNE, CHAMPION, CHALLENGE = "plain", "prune", "champion", "challenge"
 PAIRED, OVER = "paired", "over"
-FIRST_SHARED, FIRST_PAIRED = 2, 3  # shared queries before an audit, a paired one, may start
 PAIR_SHARE = 0.3  # see Audit.few
 REFIT = 1.05  # the predictor is fitted again when the judged cells have grown by this factor
 
@@ -58,7 +58,7 @@ class AuditRace:
         stop: why the race ended, empty while it goes on.
 
     Raises:
-        InputError: a delta or width out of range.
+        InputError: a delta or width out of range, or too few models for the rule.
     """
 
     def __init__(
@@ -78,6 +78,10 @@ class AuditRace:
             raise InputError(f"delta={delta} must be a win-rate margin in [0, 1), as 0.01 for 1 %.")
         if width < 1:
             raise InputError(f"width={width}; at least one cell is planned at once.")
+        if rule.best >= n_models:
+            raise InputError(
+                f"best={rule.best}: there are only {n_models} models, the baseline in."
+            )
         self.rule, self.delta, self.baseline, self._width = rule, delta, baseline, width
         self.phase, self.champion, self.stop = PLAIN, -1, ""
         self.ledger = Ledger(pool_size, n_models, baseline)
@@ -86,15 +90,17 @@ class AuditRace:
         self.racing = self.live.copy()
         self.calls, self.seen, self.switched = 0, 0, 0
         self.dropped = np.zeros(n_models, dtype=int)
-        self._limit, self._margin = -math.log(rule.alpha), delta * pool_size
+        self._limit, self._margin = math.log(rule.best / rule.alpha), delta * pool_size
         self._rank = np.random.default_rng([seed, 0]).permutation(n_models)
-        self._few = n_models <= rule.few
+        self._schedule = Schedule(rule, pool_size, n_models, delta)
+        self._court: list[int] = []  # the champions: as many as are to be named
+        unpaired = self._schedule.few and not self._schedule.paired
         self._bets = SharedBets(
             self.ledger.half,
             pool_size=pool_size,
             rank=self._rank,
             delta=delta,
-            pair_share=PAIR_SHARE if self._few and delta > 0 and not rule.pairing else 0.0,
+            pair_share=PAIR_SHARE if unpaired else 0.0,
         )
         self.capital = self._bets.capital
         self._tenure = Tenure(n_models)
@@ -137,7 +143,11 @@ class AuditRace:
     @property
     def winners(self) -> np.ndarray:
         """Mark the answer, or the present leaders: bool (M,)."""
-        return self._answer.copy() if self.stop else best_rated(self.ledger, self._may_lead())
+        if self.stop:
+            return self._answer.copy()
+        if self.rule.best == 1:
+            return best_rated(self.ledger, self._may_lead())
+        return np.asarray(np.isin(np.arange(len(self.live)), self._leaders()))
 
     @property
     def certified(self) -> bool:
@@ -175,32 +185,34 @@ class AuditRace:
 
     def _plan_shared(self) -> None:
         """Plan the next shared queries for all that race, unless the plain race is over."""
-        if self.phase == PLAIN and self._pair_now():
-            self._enthrone(self._leader())
+        if self.phase == PLAIN and self._schedule.pair_now(self.seen, self.calls):
+            self._enthrone(self._leaders())
             self.phase = PAIRED
             self._drop_beaten()
             return
         if self.phase == PLAIN and self._switch_now():
             self.phase, self.switched = PRUNE, self.seen
         if self.phase == PRUNE and not self._prune():
-            self._enthrone(self._leader())
+            self._enthrone(self._leaders())
             self.phase = CHAMPION
             return
         paid = [int(j) for j in np.flatnonzero(self.racing) if j != self.baseline]
         count = min(max(1, self._width // len(paid)), self.ledger.pool_size - self.seen)
         self._plan([(i, j) for i in range(self.seen, self.seen + count) for j in paid])
 
-    def _enthrone(self, champion: int) -> None:
-        """Name the champion; capitals are those against a claim to beat it."""
-        self.champion = champion
-        self.capital = self._bets.against(champion) + self._tenure.capital
+    def _enthrone(self, court: list[int]) -> None:
+        """Name the champions; capitals are those against a claim to beat the least of them."""
+        self._court, low = court, self.ledger.low
+        self.champion = min(court, key=lambda c: float(low[c]))
+        self.capital = self._bets.against(self.champion) + self._tenure.capital
 
     def _plan_champion(self) -> None:
-        """Plan all that the champion is not judged on, at once; then the challengers' turn."""
-        places = self.ledger.open_places(self.champion).tolist()
-        self._plan([(i, self.champion) for i in places])
-        if not places:
+        """Plan all that the champions are not judged on, at once; then the challengers' turn."""
+        open_ = [(i, c) for c in self._court for i in self.ledger.open_places(c).tolist()]
+        self._plan(open_)
+        if not open_:
             self.phase = CHALLENGE
+            self._enthrone(self._court)
             self._drop_beaten()
 
     def _plan_draws(self) -> None:
@@ -277,14 +289,16 @@ class AuditRace:
         ledger, last = self.ledger, max(place for place, _ in self._told)
         while self.seen <= last:
             rate = np.where(self.racing, ledger.rate, -np.inf)
-            self._bets.stake(ledger.low, ledger.high, rate, self.seen)
+            if self.rule.best == 1:
+                self._bets.stake(ledger.low, ledger.high, rate, self.seen)
             for cell, outcome in self._told.items():
                 if cell[0] == self.seen:
                     self._learn(cell, outcome)
             row = np.where(self.racing, ledger.outcomes[self.seen], 0)
             missing = row == MISSING
             r = np.where(missing, 0, row) * 0.5
-            self._bets.settle(r - 0.5 * missing, r + 0.5 * missing, self.racing)
+            if self.rule.best == 1:
+                self._bets.settle(r - 0.5 * missing, r + 0.5 * missing, self.racing)
             self.seen += 1
 
     def _settle_draws(self) -> bool:
@@ -318,13 +332,13 @@ class AuditRace:
             self._tenure.capital[draw.model] += gained
 
     def _crown(self) -> None:
-        """Replace a champion judged in full by a model judged in full of a larger sum."""
+        """Let the best of those judged in full be champions, if the least sum of them rises."""
         full = self.live & (self.ledger.judged == self.ledger.pool_size)
-        low = np.where(full, self.ledger.low, -np.inf)
-        best = int(low.argmax())
-        if full[self.champion] and low[best] > low[self.champion]:
+        low, best = np.where(full, self.ledger.low, -np.inf), self.rule.best
+        court = np.lexsort((~np.isin(np.arange(len(low)), self._court), -low))[:best].tolist()
+        if full[self.champion] and low[court[-1]] > low[self.champion]:
             self._tenure.crown()
-            self._enthrone(best)
+            self._enthrone(court)
 
     def _guess(self) -> bool:
         """Replace the champion of a paired audit by a challenger that is predicted to be better."""
@@ -334,18 +348,20 @@ class AuditRace:
                 back = self._tenure.guess()
                 self.live |= back
                 self.dropped[back] = 0
-                self._enthrone(duel.model)
+                self._enthrone([duel.model])
                 return True
         return False
 
     def _drop_beaten(self) -> None:
         """Drop models by capital, and those that can no longer catch up."""
         self._changed = True
-        ledger, keep = self.ledger, self._leader()
+        ledger, keep = self.ledger, self._leaders()
         if self.phase in (CHALLENGE, PAIRED):
             floor = ledger.low[self.champion] - ledger.ahead[self.champion] + self._margin
         else:
-            floor = np.where(self.live, ledger.low - ledger.ahead, -np.inf).max()
+            floor = np.sort(np.where(self.live, ledger.low - ledger.ahead, -np.inf))[
+                -self.rule.best
+            ]
         gone = self.live & ((floor > ledger.high + ledger.ahead) | (self.capital >= self._limit))
         gone[keep] = False
         self.live &= ~gone
@@ -366,27 +382,31 @@ class AuditRace:
         """Mark the models that may lead: those that race, later the champion."""
         if self.phase in (PLAIN, PRUNE):
             return self.racing
-        return np.asarray(np.arange(len(self.live)) == self.champion)
+        return np.asarray(np.isin(np.arange(len(self.live)), self._court))
 
-    def _leader(self) -> int:
-        """Return the model of the highest rate among those that may lead; ties by rank."""
-        return int(self._ranked(self._may_lead())[0])
+    def _leaders(self) -> list[int]:
+        """Return the models of the highest rates among those that may lead; ties by rank."""
+        return [int(j) for j in self._ranked(self._may_lead())[: self.rule.best]]
 
     def _ranked(self, some: np.ndarray) -> np.ndarray:
         """Order the models by rate, those marked first; ties by rank."""
         return np.lexsort((self._rank, -np.where(some, self.ledger.rate, -np.inf), ~some))
 
     def _finish_if_decided(self) -> None:
-        """End the race when one model is left, or no live model has an open query."""
+        """End the race when no more are left than wanted, or no live model has an open query."""
         self._changed, ledger = False, self.ledger
-        if self.live.sum() == 1:
+        known = ledger, self.live, self.champion, self._margin
+        if self.live.sum() == self.rule.best:
             self.stop = WITHIN if self.delta > 0 and self.champion >= 0 else ONE_LEFT
             self._answer = self.live.copy()
         elif (ledger.judged[self.live] == ledger.pool_size).all():
-            self.stop, self._answer = exhausted(ledger, self.live, self.champion, self._margin)
+            best = self.rule.best
+            self.stop, self._answer = (
+                exhausted(*known) if best == 1 else exhausted_best(*known, best)
+            )
         elif self.phase in (PLAIN, PRUNE) and self._within():
             self.stop = WITHIN
-            self._answer = np.arange(len(self.live)) == self._leader()
+            self._answer = np.arange(len(self.live)) == self._leaders()[0]
         if self.stop:
             self.phase = OVER
 
@@ -394,45 +414,26 @@ class AuditRace:
         """Tell whether the leader is shown to be within delta of every live model."""
         if self._bets.pairs is None or not self.seen:
             return False
-        leader, ledger = self._leader(), self.ledger
+        leader, ledger = self._leaders()[0], self.ledger
         won = self._bets.against(leader) >= self._limit
         lead = ledger.low[leader] - ledger.high + self._margin
         shown = won | (lead >= ledger.ahead[leader] + ledger.ahead) | ~self.live
         shown[leader] = True
         return bool(shown.all())
 
-    @property
-    def _pairs(self) -> bool:
-        """Whether an audit of this race is a paired one."""
-        return self._few and self.delta > 0 and self.rule.pairing > 0
-
-    def _pair_now(self) -> bool:
-        """Decide whether a paired audit starts now."""
-        if not self._pairs or self.rule.switch == "never":
-            return False
-        least = self.rule.pairing * self.ledger.pool_size
-        return self.seen >= FIRST_PAIRED and self.calls >= least
-
     def _switch_now(self) -> bool:
         """Decide whether an audit with the champion in full starts now."""
-        rule, least = self.rule, self.rule.start * self.ledger.pool_size
-        if rule.switch == "never" or self._pairs:
-            return False
-        if self.seen < FIRST_SHARED or self.calls < least:
-            return False
-        if rule.switch == "early":
-            return True
-        plain, audit = self.predicted_rest()
-        return audit < rule.gain * plain
+        may = self._schedule.may_switch(self.seen, self.calls)
+        return may and self._schedule.pays(*self.predicted_rest())
 
     def _prune(self) -> bool:
         """Let only the best race on; return whether the plain race goes on at all."""
-        for factor, share in self.rule.prune:
-            if self.seen < min(factor * self.switched, self.ledger.pool_size):
-                count = math.ceil(share * self.live.sum())
-                self.racing[self._ranked(self.racing)[count:]] = False
-                return bool(self.racing.sum() > 1)
-        return False
+        part = self._schedule.racing_on(self.seen, self.switched)
+        if not part:
+            return False
+        count = max(self.rule.best, math.ceil(part * self.live.sum()))
+        self.racing[self._ranked(self.racing)[count:]] = False
+        return bool(self.racing.sum() > self.rule.best)
 
     def predicted_rest(self) -> tuple[float, float]:
         """Predict the calls that are left, if the plain race goes on and if the audit starts."""
@@ -440,7 +441,7 @@ class AuditRace:
             self.ledger,
             self._bets,
             live=self.live,
-            leader=self._leader(),
+            leader=self._leaders()[0],
             seen=self.seen,
             delta=self.delta,
             limit=self._limit,

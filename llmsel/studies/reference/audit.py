@@ -132,7 +132,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
     gain: float = 0.8,
     start: float = 0.5,
     prune: Sequence[tuple[float, float]] = ((2.5, 1 / 3), (6.0, 0.1)),
-    few: int = 20,
+    few: int = 8,
     pairing: float = 1.0,
 ) -> Ending:
     """Race over a table in drawn order; options as of `llmsel.racing.audit.Audit`.
