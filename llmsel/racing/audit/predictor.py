@@ -180,6 +180,10 @@ class LossPredictor:
         p += SHRINK * mean
         return p
 
+    def wide(self, model: int) -> float:
+        """Return by what a logit is divided for the posterior variance of a model's strength."""
+        return float(np.sqrt(1 + DOUBT * self.spread_model[model]))
+
     def _errors(
         self, strength: np.ndarray, difficulty: np.ndarray, y: np.ndarray, g: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
