@@ -1,4 +1,5 @@
 __all__ = [
+    "CategoryWinner",
     "INK",
     "MARK",
     "MARKS",
@@ -19,9 +20,11 @@ __all__ = [
     "simplex",
     "style",
     "verdict_table",
+    "winners_by_category",
     "write_report",
 ]
 
+from .categories import CategoryWinner, winners_by_category
 from .export import decision, export, log_to_mlflow, model_table, verdict_table
 from .figures import (
     INK,
