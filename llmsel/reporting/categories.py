@@ -81,18 +81,14 @@ def winners_by_category(
     Raises:
         InputError: no categories, nothing judged for every model, a race, or an unknown category.
     """
-    pool = source if isinstance(source, Pool) else _judged(source)
+    pool, judged = whole(source)
     if pool.categories is None:
         raise InputError(
             f"pool '{pool.name}' has no categories; give its answers a column 'category'."
         )
-    outcomes = pool.need("outcomes")
-    whole = (outcomes != MISSING).all(axis=1)
     kinds = np.array(pool.categories, dtype=object)
-    strata = {kind: np.flatnonzero(whole & (kinds == kind)) for kind in dict.fromkeys(kinds)}
+    strata = {kind: np.flatnonzero(judged & (kinds == kind)) for kind in dict.fromkeys(kinds)}
     strata = {kind: rows for kind, rows in strata.items() if len(rows)}
-    if not strata:
-        raise InputError("no query is judged for every model; finish some, or leave models out.")
     mixes: list[tuple[str, dict[str, float]]] = [(kind, {kind: 1.0}) for kind in strata]
     if weights is not None:
         mixes.append((MIX, _shares(weights, strata)))
@@ -112,18 +108,35 @@ def told(found: Sequence[CategoryWinner]) -> str:
     )
 
 
-def _judged(contents: Contents) -> Pool:
-    if contents.race is not None:
-        raise InputError(
-            "the log holds a race, which judges a model on as many queries as its outcomes make "
-            "worth judging: by category it says nothing. Judge whole queries (--queries) for that."
-        )
-    pool = contents.pool
+def with_outcomes(source: Pool | Contents) -> Pool:
+    """The pool with its outcomes: its own, or those of a log."""
+    if isinstance(source, Pool):
+        return source
+    pool = source.pool
     outcomes = np.full((pool.n_queries, pool.n_models), MISSING, dtype=np.int8)
     outcomes[:, pool.baseline_index] = 0
-    for each in contents.given:
+    for each in source.given:
         outcomes[pool.place(each.query), pool.column(each.model)] = each.outcome
-    return pool.replace(outcomes=outcomes)
+    judged = (np.delete(outcomes, pool.baseline_index, axis=1) != MISSING).any()
+    return pool.replace(outcomes=outcomes) if judged else pool
+
+
+def whole(source: Pool | Contents) -> tuple[Pool, np.ndarray]:
+    """The pool, and which of its queries are judged for every model: bool ``(n,)``.
+
+    Raises:
+        InputError: a race, or no such query.
+    """
+    if isinstance(source, Contents) and source.race is not None:
+        raise InputError(
+            "the log holds a race, which judges a model on as many queries as its outcomes make "
+            "worth judging: this it cannot say. Judge whole queries (--queries) for that."
+        )
+    pool = with_outcomes(source)
+    judged = (pool.need("outcomes") != MISSING).all(axis=1)
+    if not judged.any():
+        raise InputError("no query is judged for every model; finish some, or leave models out.")
+    return pool, judged
 
 
 def _shares(weights: Mapping[str, float], strata: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -157,7 +170,7 @@ def _winner(
             (outcomes[rows, first].astype(float) - outcomes[rows, other], weight)
             for rows, weight in strata
         ]
-        if _lower(gaps, level) <= 0:
+        if lower(gaps, level) <= 0:
             contenders.append(other)
     rates = {pool.models[j]: float((np.asarray(means)[j] + 1) / 2) for j in order}
     return CategoryWinner(
@@ -169,7 +182,7 @@ def _winner(
     )
 
 
-def _lower(gaps: Sequence[tuple[np.ndarray, float]], level: float) -> float:
+def lower(gaps: Sequence[tuple[np.ndarray, float]], level: float) -> float:
     """Lower bound of a weighted mean of differences in [-2, 2]; every stratum has its share."""
     low = 0.0
     for gap, weight in gaps:
