@@ -1,4 +1,4 @@
-"""`llmsel categories`: who is best where."""
+"""`llmsel categories` and `llmsel cheapest`: who is best where, and who is good enough."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from llmsel._base.errors import InputError
-from llmsel.cli.guard import say
+from llmsel.cli.guard import DOUBT, say
 from llmsel.cli.options import AsJson, Source, grouped
 from llmsel.judging.replay import read_log
 
@@ -47,6 +47,34 @@ def categories_command(
     for each in found:
         say(each.statement)
     say(told(found))
+
+
+@grouped
+def cheapest_command(
+    source: Source,
+    costs: Annotated[
+        Path, typer.Option(help="The answers as `llmsel generate` wrote them, prices among them.")
+    ],
+    delta: Annotated[float, typer.Option(help="Margin (win rate) below the best.")] = 0.05,
+    log: Annotated[
+        Path | None, typer.Option(help="A log of whole queries; the pool's own outcomes if none.")
+    ] = None,
+    alpha: Annotated[float, typer.Option(help="Chance that it is further below.")] = 0.05,
+) -> None:
+    """Name the cheapest model that is shown to be within a margin of the best.
+
+    Exit code 1 if none is shown to be.
+
+    Example: llmsel cheapest --pool pool.npz --costs answers.jsonl --delta 0.05
+    """
+    from llmsel.reporting.value import cheapest_within, read_costs
+
+    pool = source.read()
+    held = pool if log is None else read_log(log, pool)
+    model, said = cheapest_within(held, read_costs(costs), delta=delta, alpha=alpha)
+    say(said)
+    if model is None:
+        raise typer.Exit(DOUBT)
 
 
 def _weight(pair: str) -> tuple[str, float]:

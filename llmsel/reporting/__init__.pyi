@@ -6,6 +6,7 @@ __all__ = [
     "OTHER",
     "STYLES",
     "band",
+    "cheapest_within",
     "curve",
     "decision",
     "export",
@@ -16,9 +17,11 @@ __all__ = [
     "null_strip",
     "overview",
     "panels",
+    "read_costs",
     "save",
     "simplex",
     "style",
+    "value_table",
     "verdict_table",
     "winners_by_category",
     "write_report",
@@ -44,3 +47,4 @@ from .figures import (
 )
 from .outputs import save
 from .page import write_report
+from .value import cheapest_within, read_costs, value_table

@@ -51,15 +51,15 @@ class CategoryWinner:
     @property
     def statement(self) -> str:
         """All that in one sentence."""
-        leader = self.contenders[0]
-        found = f"'{leader}' is the best"
-        if self.winner is None:
-            others = [f"'{model}'" for model in self.contenders[1:]]
-            more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-            found = f"'{leader}' leads, and {', '.join(others[:SHOWN])}{more} may be better"
+        leader, rate = self.contenders[0], self.rates[self.contenders[0]]
+        where = f"{self.category} ({self.queries} queries): '{leader}'"
+        if self.winner is not None:
+            return f"{where} is the best, with a win rate of {rate:.1%}."
+        others = [f"'{model}'" for model in self.contenders[1:]]
+        more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
         return (
-            f"{self.category} ({self.queries} queries): {found}, with a win rate of "
-            f"{self.rates[leader]:.1%}."
+            f"{where} leads with a win rate of {rate:.1%}, and {', '.join(others[:SHOWN])}{more} "
+            "may be better."
         )
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib import style
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 
 from llmsel._base.errors import InputError
 from llmsel._base.files import json_lines
@@ -17,6 +19,7 @@ from llmsel._base.words import at_least
 from llmsel.judging.replay import Contents
 from llmsel.pool import MISSING, Pool
 from llmsel.reporting.categories import lower, whole, with_outcomes
+from llmsel.reporting.figures import OTHER
 from llmsel.reporting.outputs import inline_svg
 
 COLUMNS = ("model", "answers", "price", "seconds", "tokens_out")
@@ -132,17 +135,31 @@ def value_picture(table: pd.DataFrame) -> str:
     with style.context("default"):
         figure = Figure(figsize=(7.2, 3.2), layout="constrained")
         axes = figure.subplots()
-        middle = table["win_rate"]
-        spread = [middle - table["low"], table["high"] - middle]
-        axes.errorbar(table[by], middle, yerr=spread, fmt="o", color="#1f5a7a", capsize=2)
-        for row in table.to_dict("records"):
-            place = row[by], row["win_rate"]
-            axes.annotate(row["model"], place, xytext=(5, 4), textcoords="offset points")
-        if (table[by] > 0).all() and table[by].max() > 20 * table[by].min():
-            axes.set_xscale("log")
+        _scatter(table, by, axes)
         axes.set_xlabel(unit)
-        axes.set_ylabel("win rate")
         return str(inline_svg(figure, f"win rate against {unit}"))
+
+
+def _scatter(table: pd.DataFrame, by: str, axes: Axes) -> None:
+    """Draw each model with its interval and its name, the dear ones with it on the left."""
+    middle, middle_price = 100 * table["win_rate"], table[by].median()
+    spread = [middle - 100 * table["low"], 100 * table["high"] - middle]
+    axes.errorbar(table[by], middle, yerr=spread, fmt="o", color=OTHER, capsize=2)
+    for row in table.to_dict("records"):
+        left = row[by] > middle_price
+        axes.annotate(
+            row["model"],
+            (row[by], 100 * row["win_rate"]),
+            xytext=(-5 if left else 5, 4),
+            textcoords="offset points",
+            ha="right" if left else "left",
+        )
+    if (table[by] > 0).all() and table[by].max() > 20 * table[by].min():
+        axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.set_ylabel("win rate (%)")
+    axes.grid(alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def shown(table: pd.DataFrame) -> list[tuple[str, ...]]:

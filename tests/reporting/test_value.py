@@ -61,6 +61,10 @@ def test_the_cheapest_that_is_good_enough_is_named(tmp_path):
     assert cheapest_within(pool, prices, delta=0.9)[0] == "cheap"
     none, said = cheapest_within(pool, prices, delta=0.0001)
     assert none is None and "no model is shown" in said
+    where = pool.save(tmp_path / "pool.npz")
+    asked = ("cheapest", "--pool", where, "--costs", tmp_path / "c.jsonl", "--delta")
+    assert ok(*asked, "0.1").startswith("'fair' is the cheapest")
+    assert "no model is shown" in ok(*asked, "0.0001", code=1)
     table = value_table(pool, prices)
     assert table["model"].tolist() == ["cheap", "base", "fair", "dear"]
     assert ((table["low"] <= table["win_rate"]) & (table["win_rate"] <= table["high"])).all()
