@@ -1,5 +1,6 @@
 __all__ = [
     "wilson",
+    "has_result",
     "read_result",
     "mean_interval",
     "checkpoints",
@@ -105,7 +106,7 @@ from .parameters import (
 )
 from .protocol import Result, checkpoints
 from .scores import GAP, IDENTIFICATION, NEAR_BEST, curves, near_best, score, shown_name, wilson
-from .tables import read_result, read_table, write_table
+from .tables import has_result, read_result, read_table, write_table
 from .votes import (
     agreement,
     calibration,
