@@ -78,12 +78,14 @@ class Ledger:
 
         That is what the model may still lose and the champion win.
         """
-        total, unknown, half = self.total, self.unknown, self.half
-        best = total[model] + 0.5 * unknown[model]
-        best += (self.pool_size - self.judged[model]) * half[model]
-        worst = total[champion] - 0.5 * unknown[champion]
-        worst -= (self.pool_size - self.judged[champion]) * half[champion]
-        return float(best - worst - margin)
+        # numbers of Python's, as it is asked for three times a draw
+        total, unknown, judged = self.total.item, self.unknown.item, self.judged.item
+        best = total(model) + 0.5 * unknown(model)
+        best += (self.pool_size - judged(model)) * self.half.item(model)
+        worst = total(champion) - 0.5 * unknown(champion)
+        worst -= (self.pool_size - judged(champion)) * self.half.item(champion)
+        slack: float = best - worst - margin
+        return slack
 
     def open_places(self, model: int) -> np.ndarray:
         """Return the queries on which a model is not judged: int (rem,)."""
