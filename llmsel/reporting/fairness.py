@@ -21,6 +21,7 @@ from llmsel.reporting.findings import (
     table,
     verdict,
 )
+from llmsel.studies import tuning
 
 FAIRNESS: dict[str, Finding] = {}
 fair = register(FAIRNESS)
@@ -135,6 +136,12 @@ def tuned() -> str:
         f"eps tuned on the weak judges is, against the default, {', '.join(said)}; another seed "
         f"gives the same pair on {len(stable)} of {len(boards)} boards ({join(stable)})"
     )
+
+
+@fair
+def tuning_cost() -> str:
+    """What one tuning takes."""
+    return f"no judgement and {tuning.cost():,} runs of LLM Selector on the weak judges"
 
 
 @fair
