@@ -8,20 +8,25 @@ __all__ = [
     "CODE_BENCHMARKS",
     "Anytime",
     "Auditing",
+    "CELEUS",
     "CandidatesOnly",
     "Contest",
     "Desk",
     "EXACT",
     "GAP",
+    "GroupSequential",
     "IDENTIFICATION",
     "LUCB",
     "Ladder",
     "Method",
+    "PULSE",
+    "ProxyLUCB",
     "Racing",
     "Result",
     "SequentialHalving",
     "SuccessiveRejects",
     "UCBE",
+    "UCBELowRank",
     "Uniform",
     "against_all",
     "agreement",
@@ -80,7 +85,10 @@ from .groups import CODE_BENCHMARKS, by_group, kinds
 from .methods.anytime import Anytime
 from .methods.auditing import Auditing
 from .methods.desk import Desk, Method
+from .methods.factorised import PULSE, UCBELowRank
+from .methods.guaranteed import CELEUS, ProxyLUCB
 from .methods.ladder import Ladder
+from .methods.looks import GroupSequential
 from .methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
 from .methods.racing import Racing
 from .official import run_official
