@@ -73,9 +73,9 @@ def tuned_on_votes(
 @functools.cache
 def _code() -> str:
     """Hash of the code that a tuning runs through."""
-    names = ("by_query", "parameters", "protocol", "scores", "efficiency", "tuning")
-    studies = [Path(__file__).with_name(f"{name}.py") for name in names]
-    return code_hash([*sorted(Path(__file__).parents[1].glob("*.py")), *studies])
+    studies = ("by_query", "parameters", "protocol", "scores", "efficiency", "tuning")
+    core = [Path(__file__).parents[1] / f"{name}.py" for name in ("pool", "belief", "strategies")]
+    return code_hash([*core, *(Path(__file__).with_name(f"{name}.py") for name in studies)])
 
 
 def cost(*, step: float = STEP, realizations: int = REALIZATIONS) -> int:
