@@ -1,6 +1,7 @@
 """Build the site: stage the documents of the checkout, then run Sphinx over the copy.
 
-``python docs/build.py FOLDER`` leaves the pages in ``FOLDER/html``. The documents stay where they
+``python docs/build.py FOLDER`` leaves the pages in ``FOLDER/html``; with ``linkcheck`` behind it,
+it asks for every link to elsewhere. The documents stay where they
 are and as they are; in the copy links lead to pages of the site, code is folded, and three pages
 are made of the committed runs: the boards, the gallery and the reference of the modules.
 """
@@ -231,14 +232,19 @@ def _reference(to: Path) -> None:
     _write(to / "index.md", f"# Modules\n\n```{{toctree}}\n:maxdepth: 2\n\n{listed}\n```\n")
 
 
-def main(folder: str) -> int:
-    """Stage and build; return Sphinx's exit code."""
+def main(folder: str, builder: str = "html") -> int:
+    """Stage and build; return Sphinx's exit code.
+
+    Args:
+        folder: where to.
+        builder: ``html``, or ``linkcheck``, which asks for every link to elsewhere.
+    """
     to = Path(folder).resolve()
     stage(to / "source")
-    command = [sys.executable, "-m", "sphinx", "--quiet", "--keep-going"]
-    command += ["-d", str(to / "doctrees"), str(to / "source"), str(to / "html")]
+    command = [sys.executable, "-m", "sphinx", "--quiet", "--keep-going", "-b", builder]
+    command += ["-d", str(to / "doctrees"), str(to / "source"), str(to / builder)]
     return subprocess.run(command, check=False).returncode
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
