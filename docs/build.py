@@ -26,7 +26,6 @@ ROOT = DOCS.parent
 PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
 # notebooks whose code is what they teach; elsewhere it is folded
 CODE_SHOWN = {"quickstart", "your-models", "llm-judge", "add-a-strategy"}
-PLACED = CODE_SHOWN | {"method", "explore", "performance"}  # in the contents by name
 LINK = re.compile(r"(!?\[[^\[\]]*\])\((?![a-z][a-z+.-]*:|#)([^)#\s]+)(#[^)\s]*)?\)")
 FOLDERS = {"notebooks/rendered": "gallery.md", "notebooks": "notebooks/README.md"}
 BOARDS = ("alpacaeval", "arena-hard", "mt-bench", "humaneval", "smol")
@@ -148,13 +147,10 @@ def stage(to: Path) -> None:
     _write(to / "gallery.md", gallery(runs))
     _write(to / "boards.md", boards(runs))
     _reference(to / "api")
-    studies = sorted(
-        p.stem for p in (ROOT / "notebooks").glob("*.ipynb") if p.stem not in PLACED | {"summary"}
-    )
     text = (DOCS / "index.md").read_text(encoding="utf-8")
     for name, value in {
         "findings": findings(),
-        "studies": "\n".join(f"notebooks/{name}" for name in ["summary", *studies]),
+        "contents": contents(),
         "cards": "\n".join(path.relative_to(ROOT).with_suffix("").as_posix() for path in cards),
     }.items():
         text = text.replace("{{" + name + "}}", value)
@@ -187,7 +183,7 @@ def gallery(runs: dict[str, dict[str, Any]]) -> str:
         f"## {heading}\n\n::::{{grid}} 1 2 2 3\n:gutter: 2\n\n" + "\n".join(cards) + "\n::::\n"
         for heading, cards in groups.items()
     ]
-    listed = "\n".join(f"notebooks/rendered/{name}" for name in runs)
+    listed = "\n".join(f"{name} <notebooks/rendered/{name}>" for name in runs)
     contents = f"```{{toctree}}\n:hidden:\n:titlesonly:\n\n{listed}\n```\n"
     return "# Gallery: every run, with the first line of what it found\n\n" + "\n".join(
         [*parts, contents]
@@ -209,6 +205,17 @@ def boards(runs: dict[str, dict[str, Any]]) -> str:
             f"{links}\n:::"
         )
     return "# The benchmarks\n\n::::{tab-set}\n" + "\n".join(parts) + "\n::::\n"
+
+
+def contents() -> str:
+    """Lay out the contents of the site in the reading order of the notebooks' index."""
+    index = (ROOT / "notebooks" / "README.md").read_text(encoding="utf-8")
+    parts = []
+    for name, listed in re.findall(r"^\*\*(.+?)\*\*\n\n((?:- .+\n)+)", index, re.MULTILINE):
+        pages = re.findall(r"^- \[[^\]]+\]\(([\w-]+)\.ipynb\)", listed, re.MULTILINE)
+        lines = "\n".join(f"notebooks/{page}" for page in pages)
+        parts.append(f"```{{toctree}}\n:hidden:\n:caption: {name}\n\n{lines}\n```\n")
+    return "\n".join(parts)
 
 
 def findings() -> str:

@@ -36,7 +36,10 @@ html_theme_options = {
     "show_navbar_depth": 1,
     "home_page_in_toc": True,
     "navigation_with_keys": True,
-    "article_header_end": ["toggle-secondary-sidebar.html", "search-button", "theme-switcher"],
+    "navbar_start": [],
+    "navbar_center": [],
+    "navbar_end": [],
+    "navbar_persistent": [],
 }
 html_math_renderer = "mathml"
 autodoc_default_options = {"ignore-module-all": True, "show-inheritance": True}
