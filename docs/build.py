@@ -154,7 +154,7 @@ def stage(to: Path) -> None:
         "cards": "\n".join(path.relative_to(ROOT).with_suffix("").as_posix() for path in cards),
     }.items():
         text = text.replace("{{" + name + "}}", value)
-    _write(to / "index.md", text)
+    _write(to / "index.md", text.replace("](../", "]("))
 
 
 def _thumbnail(png: bytes | None, to: Path) -> None:

@@ -62,7 +62,16 @@ def _block(self, node):
     raise nodes.SkipNode
 
 
+def _as_written(app, doctree):
+    """Show what docutils takes for broken markup as it stands: docstrings are for a terminal."""
+    for node in list(doctree.findall(nodes.problematic)):
+        node.replace_self(nodes.Text(node.astext()))
+    for node in list(doctree.findall(nodes.system_message)):
+        node.parent.remove(node)
+
+
 def setup(app):
     """Write formulas as MathML, which browsers draw themselves."""
+    app.connect("doctree-read", _as_written)
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}
