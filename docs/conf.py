@@ -62,7 +62,7 @@ def _block(self, node):
     raise nodes.SkipNode
 
 
-def _as_written(app, doctree):
+def _as_written(_app, doctree):
     """Show what docutils takes for broken markup as it stands: docstrings are for a terminal."""
     for node in list(doctree.findall(nodes.problematic)):
         node.replace_self(nodes.Text(node.astext()))

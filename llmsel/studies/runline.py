@@ -15,10 +15,12 @@ def say_run(notebook: Any, name: str, parameters: Mapping[str, Any]) -> None:
     """Write under a notebook's title on which board, and how often, the run was made.
 
     Args:
-        notebook: with a cell tagged ``parameters``; changed in place, a second time not.
+        notebook: changed in place, a second time not; not without a text as its first cell.
         name: of the run, where no parameter names a board.
         parameters: of the run.
     """
+    if notebook.cells[0].cell_type != "markdown":
+        return
     made = {**_defaults(notebook), **parameters}
     board = made.get("benchmark") or ", ".join(made.get("benchmarks") or ()) or name
     facts = [f"board {board}"]
