@@ -65,7 +65,7 @@ def _block(self, node):
 def _as_written(_app, doctree):
     """Show what docutils takes for broken markup as it stands: docstrings are for a terminal."""
     for node in list(doctree.findall(nodes.problematic)):
-        node.replace_self(nodes.Text(node.astext()))
+        node.parent.replace(node, nodes.Text(node.astext()))
     for node in list(doctree.findall(nodes.system_message)):
         node.parent.remove(node)
 

@@ -14,7 +14,10 @@ WORDS, LINES, CELLS, CELL = 900, 170, (6, 26), 20
 # one statement that counts as a result and is longer: to be moved with the next full run
 LONG = {"baseline-strength", "universal-parameters", "race-options", "weak-judges", "summary"}
 # rewritten apart from the others
-APART = {"race", "race-validity", "audit", "performance"}
+APART = {
+    *("race", "race-validity", "audit", "performance", "paper", "official-receipt"),
+    *("calibration", "cheap-judges", "clones", "peers"),
+}
 TEACHES = {"quickstart", "add-a-strategy"}  # code first; no section of their own for each step
 NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))
 SECTIONS = ("data", "method", "picture", "what it means")

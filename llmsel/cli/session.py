@@ -11,15 +11,26 @@ import typer
 
 from llmsel._base.errors import InputError, unknown
 from llmsel.cli.guard import DOUBT, EXIT_CODES, say
-from llmsel.cli.options import AsJson, Log, RaceOptions, Source, facts, grouped, read_begun
+from llmsel.cli.options import (
+    WORLDS,
+    AsJson,
+    Log,
+    RaceOptions,
+    Source,
+    facts,
+    grouped,
+    read_begun,
+)
 from llmsel.cli.verdicts import finish, warned
 from llmsel.cli.verdicts import tell as tell_verdict
-from llmsel.judging.collect import catch_up, verdict_of
+from llmsel.judging.carry import carry
+from llmsel.judging.collect import advance, outlook, verdict_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.repair import check_log
 from llmsel.judging.replay import Contents, read_log, replay
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.elimination import Certified, Heuristic
+from llmsel.racing.forecast import DELTAS
 from llmsel.racing.race import Race, RaceVerdict, Task
 from llmsel.session import Answer, Question, Session
 
@@ -69,6 +80,8 @@ def ask(
         rule = None if stop is None else RULES[stop]()
         with AnnotationLog(log, answers, strategy=strategy, rule=rule, delta=delta) as opened:
             question = opened.session.ask()
+            while opened.take_carried([(question.query, opened.open_models(question.query))]):
+                question = opened.session.ask()
     _show(question, as_json=as_json)
 
 
@@ -89,7 +102,7 @@ def _ask_race(
     begun = held is not None and held.race is not None
     options = RaceOptions(
         delta=delta,
-        alpha=0.05 if stop == "certified" else None,
+        plain=stop == "certified",
         heuristic=stop == "heuristic",
         batch=None if begun else 1,
     )
@@ -97,7 +110,7 @@ def _ask_race(
     with AnnotationLog(log, pool) as opened:
         run = options.race(pool, opened.contents, name=log.name)
         opened.begin_race(run.settings)
-        tasks = catch_up(run, opened.rows)
+        tasks = advance(run, opened)
     if not tasks:
         raise InputError(f"the race is over: {run.verdict().statement}")
     return _first(tasks[0], run, pool)
@@ -152,6 +165,8 @@ def undo(log: Log, source: Source, as_json: AsJson = False) -> None:
     Example: llmsel session undo log.jsonl --pool answers.jsonl --baseline gpt-4
     """
     with AnnotationLog(log, source.read()) as opened:
+        while opened.given and "carried" in opened.given[-1].detail:
+            opened.undo()  # nobody gave it here, and it comes back by itself
         query, models = opened.undo()
     if as_json:
         say(json.dumps({"query": query, "open": models}))
@@ -197,6 +212,59 @@ def status(log: Log, source: Source, as_json: AsJson = False) -> None:
     else:
         tell_verdict(said, contents)
     finish(said, contents)
+
+
+@app.command("carry")
+@grouped
+def carry_command(
+    old: Annotated[Path, typer.Argument(help="The log of the pool as it was; not changed.")],
+    new: Annotated[Path, typer.Argument(help="The log to begin on the pool as it is.")],
+    source: Source,
+    judged: Annotated[
+        Path | None, typer.Option(help="The answers as they were; for logs before 0.3 only.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep what was judged after the pool has changed: a new model or query, an edit, other names.
+
+    A verdict holds where the query's text and both answers are the same, word for word. Go on with
+    NEW as with any log: what is carried is not asked for again.
+
+    Examples:
+    llmsel session carry race.jsonl next.jsonl --pool answers.jsonl --baseline small
+
+    llmsel judge next.jsonl --pool answers.jsonl --baseline small --model my-judge
+    """
+    before = None if judged is None else dataclasses.replace(source, pool=str(judged)).read()
+    found = carry(old, new, source.read(), judged=before)
+    say(json.dumps(dataclasses.asdict(found)) if as_json else f"{new}: {found.statement}")
+
+
+@app.command("forecast")
+@grouped
+def forecast_command(
+    log: Log,
+    source: Source,
+    delta: Annotated[
+        list[float] | None,
+        typer.Option(help="Margins (win rate), repeatable; 0, 0.01 and 0.05 if none."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a race is likely to cost, from the outcomes in LOG if there are any.
+
+    A forecast, and no promise. The margin of a race is fixed before it begins, so
+    look at it before, or with the outcomes of an earlier log.
+
+    Example: llmsel session forecast race.jsonl --pool answers.jsonl --baseline gpt-4
+    """
+    pool = source.read()
+    found = outlook(pool, read_begun(log, pool), delta or DELTAS, batch=4, worlds=WORLDS)
+    if as_json:
+        say(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
+        return
+    for each in found:
+        say(each.statement)
 
 
 @app.command("check")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from llmsel._base.errors import InputError
 from llmsel.judging.crew import Crew
-from llmsel.judging.judges import Group, Judge, Verdict, groups, text_of
+from llmsel.judging.judges import Group, Judge, Verdict, groups, settled, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.provenance import told
 from llmsel.judging.replay import Annotation, Contents
-from llmsel.pool import MISSING
+from llmsel.pool import MISSING, Pool
+from llmsel.racing.forecast import Forecast, forecast
 from llmsel.racing.race import Race, RaceVerdict, Task
 
 Cells = Iterable[tuple[str, Sequence[str]]]  # query ids, and the candidates to judge on each
@@ -44,6 +46,7 @@ def annotate(
     open_queries = log.session.remaining
     for _ in range(open_queries if queries is None else min(queries, open_queries)):
         query = log.session.ask().query
+        log.take_carried([(query, log.open_models(query))])
         fill(log, judge, cells=[(query, log.open_models(query))], workers=workers)
     return log
 
@@ -84,8 +87,9 @@ def fill(log: AnnotationLog, judge: Judge, *, cells: Cells, workers: int = 1) ->
 
 def _verdict(judge: Judge, query: str, group: Group) -> Verdict:
     """Ask a judge; what goes wrong with this one comparison is a failed judgement."""
-    if group.response == group.baseline_response:
-        return Verdict(0, detail={"identical": True})
+    known = settled(group)
+    if known is not None:
+        return Verdict(known, detail={"no answer": True} if known else {"identical": True})
     try:
         given = judge.judge(query, group.response, group.baseline_response)
     except InputError:
@@ -158,7 +162,7 @@ def judge_race(
     log.begin_judge(judge.settings)
     left = float("inf") if calls is None else calls
     left -= retry(log, judge, workers=workers, every=retry_failed)
-    tasks = catch_up(race, log.rows)
+    tasks = advance(race, log)
     while tasks and left > 0:
         cells = []
         for task in tasks:
@@ -166,10 +170,23 @@ def judge_race(
             left -= len(models)
             cells.append((task.query, models))
         fill(log, judge, cells=cells, workers=workers)
-        tasks = catch_up(race, log.rows)
+        tasks = advance(race, log)
         if watch is not None:
             watch(told(race.verdict(), log.contents))
     return told(race.verdict(), log.contents)
+
+
+def advance(race: Race, log: AnnotationLog) -> tuple[Task, ...]:
+    """Tell a race all that its log knows, carried verdicts too; return what is still to judge.
+
+    Args:
+        race: that the log holds, at whatever step.
+        log: takes down each carried verdict when the race asks for it.
+    """
+    while tasks := catch_up(race, log.rows):
+        if not log.take_carried((task.query, task.models) for task in tasks):
+            return tasks
+    return ()
 
 
 def catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[Task, ...]:
@@ -230,6 +247,25 @@ def resume(contents: Contents | AnnotationLog, like: Race | None = None) -> Race
         ) from error
     catch_up(race, contents.rows)
     return race
+
+
+def outlook(
+    pool: Pool, held: Contents | None, deltas: Sequence[float], **options: Any
+) -> tuple[Forecast, ...]:
+    """Forecast what a race from its start is likely to cost, from the outcomes in a log.
+
+    Args:
+        pool: of the race.
+        held: what the log says; None for a log that is still to begin.
+        deltas: win-rate margins.
+        options: ``rule`` and ``batch`` of the race, ``worlds``, ``seed``: see
+            `llmsel.racing.forecast.forecast`.
+    """
+    rows = {} if held is None else held.rows
+    known = {
+        query: {model: entry.outcome for model, entry in row.items()} for query, row in rows.items()
+    }
+    return forecast(pool, known, deltas=deltas, **options)
 
 
 def verdict_of(contents: Contents | AnnotationLog) -> RaceVerdict | None:

@@ -7,10 +7,14 @@ __all__ = [
     "band",
     "baseline_strength",
     "curve",
+    "decision",
     "domains",
+    "export",
     "failure_signatures",
     "forest",
     "greedy",
+    "log_to_mlflow",
+    "model_table",
     "new_axes",
     "null_strip",
     "overview",
@@ -23,6 +27,7 @@ __all__ = [
     "strategies",
     "style",
     "tuning",
+    "verdict_table",
     "weak_judges",
     "write_report",
 ]
@@ -39,6 +44,7 @@ from .charts import (
     tuning,
     weak_judges,
 )
+from .export import decision, export, log_to_mlflow, model_table, verdict_table
 from .figures import (
     INK,
     MARK,

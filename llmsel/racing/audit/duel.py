@@ -41,8 +41,8 @@ class Duel:
         """Predict nothing yet."""
         self.model, self.count = model, len(places)
         self._places = places
-        self._known = np.empty((2, len(places)))  # base and spread of LossPredictor
-        self._version = -1
+        self._base, self._doubt = np.empty((2, len(places)))  # see LossPredictor
+        self._version, self._reached = -1, 0
 
     def draw(
         self,
@@ -63,22 +63,24 @@ class Duel:
         """
         if self._version != predictor.version:
             places = self._places[: self.count]
-            self._known[0, : self.count] = predictor.base(self.model, places)
-            self._known[1, : self.count] = predictor.spread_query[places]
+            self._base[: self.count] = predictor.base(self.model, places)
+            self._doubt[: self.count] = predictor.doubt(places)
             self._version = predictor.version
-        base, spread = self._known[:, : self.count]
-        bet = best_bet(predictor.predict(self.model, base, spread), slack, predictor.draws)
+        p = predictor.predict(self.model, self._base[: self.count], self._doubt[: self.count])
+        bet = best_bet(p, slack, predictor.draws, near=self._reached)
+        self._reached = bet.reached
         draws = []
-        for _ in range(min(most, bet.needed(short))):
+        for later in reversed(range(min(most, bet.needed(short)))):
             at, chance = pick(self.model, bet.weight)
             cell = (int(self._places[at]), self.model)
             draws.append(Draw(cell, chance, bet.pad(at), bet.pads))
-            bet.remove(at)
             self._remove(at)
+            if later:
+                bet.remove(at)
         return draws
 
     def _remove(self, at: int) -> None:
         """Close one query: the last one takes its position."""
         self.count -= 1
-        self._places[at] = self._places[self.count]
-        self._known[:, at] = self._known[:, self.count]
+        for values in (self._places, self._base, self._doubt):
+            values[at] = values[self.count]
