@@ -41,6 +41,7 @@ html_theme_options = {
     "navbar_end": [],
     "navbar_persistent": [],
 }
+html_context = {"default_mode": "auto"}
 html_math_renderer = "mathml"
 autodoc_default_options = {"ignore-module-all": True, "show-inheritance": True}
 autodoc_typehints = "description"

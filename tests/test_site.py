@@ -107,8 +107,7 @@ def served(site):
 
 WATCH = """window.complaints = [];
 window.addEventListener('error', e => complaints.push(String(e.message || e.target.src)), true);
-for (const kind of ['error', 'warn'])
-  console[kind] = (...said) => complaints.push(said.join(' '));"""
+console.error = (...said) => complaints.push(said.join(' '));"""
 VIEWS = {"desktop": (1280, 900), "phone": (390, 844)}
 
 
@@ -118,6 +117,7 @@ def test_pages_open_without_a_complaint(served, tmp_path, view):
     width, height = VIEWS[view]
     with browser.ended() as keep:
         page, _ = browser.begin(tmp_path, keep)
+        page.send("Page.enable")
         page.send("Page.addScriptToEvaluateOnNewDocument", source=WATCH)
         page.send(
             "Emulation.setDeviceMetricsOverride",
@@ -133,7 +133,6 @@ def test_pages_open_without_a_complaint(served, tmp_path, view):
             )
             assert page.run("complaints") == []
             assert page.run("document.documentElement.scrollWidth <= innerWidth + 1"), name
-        page.socket.close()
 
 
 @browser.needed
@@ -152,4 +151,3 @@ def test_a_player_plays_without_a_kernel(served, tmp_path):
         page.run("""(() => { const s = document.querySelectorAll('.llmsel-film select')[1];
             s.selectedIndex = 1; s.onchange(); })()""")
         assert "left out" in page.run(shown)
-        page.socket.close()

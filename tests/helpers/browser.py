@@ -70,12 +70,15 @@ class Page:
 
 @contextlib.contextmanager
 def ended():
-    """Yield a function that keeps processes, which are ended at the end, newest first."""
+    """Yield a function that keeps processes and pages; they end at the end, newest first."""
     started = []
     try:
         yield started.append
     finally:
         for process in reversed(started):
+            if isinstance(process, Page):
+                process.socket.close()
+                continue
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -101,7 +104,9 @@ def begin(folder, stop, *, lab=False):
             if lab:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/api").close()
             devtools = int((profile / "DevToolsActivePort").read_text().split()[0])
-            return Page(devtools), port
+            page = Page(devtools)
+            stop(page)
+            return page, port
         assert time.monotonic() < end, (folder / "out.txt").read_text()[-2000:]
         time.sleep(0.2)
 

@@ -84,4 +84,3 @@ def test_click_through_kill_the_kernel_reopen_and_continue(tmp_path, stop):
     assert page.run("document.title") != "attacked"
     contents = read_log(log, pool)
     assert not contents.session.remaining and len(contents.given) == 8
-    page.socket.close()

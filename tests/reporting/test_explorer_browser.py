@@ -27,4 +27,3 @@ def test_the_sliders_move_the_picture(tmp_path):
         page.wait(f"{SHOWN}.includes('belief: baseline')", "the budget does not move it")
         page.run(PRESS.format(slider=2, key="Home"))
         page.wait(f"!{SHOWN}.includes('belief: baseline')", "eps_draw does not move it")
-        page.socket.close()
