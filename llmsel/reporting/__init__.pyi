@@ -4,8 +4,10 @@ __all__ = [
     "MARKS",
     "OTHER",
     "STYLES",
+    "CategoryWinner",
     "band",
     "baseline_strength",
+    "cheapest_within",
     "curve",
     "decision",
     "domains",
@@ -20,6 +22,7 @@ __all__ = [
     "overview",
     "panels",
     "race_options",
+    "read_costs",
     "sanity",
     "save",
     "sensitivity",
@@ -27,11 +30,14 @@ __all__ = [
     "strategies",
     "style",
     "tuning",
+    "value_table",
     "verdict_table",
     "weak_judges",
+    "winners_by_category",
     "write_report",
 ]
 
+from .categories import CategoryWinner, winners_by_category
 from .charts import (
     baseline_strength,
     domains,
@@ -63,3 +69,4 @@ from .figures import (
 )
 from .outputs import save
 from .page import write_report
+from .value import cheapest_within, read_costs, value_table
