@@ -11,6 +11,7 @@ __all__ = [
     "curve",
     "decision",
     "domains",
+    "early",
     "export",
     "failure_signatures",
     "forest",
@@ -21,12 +22,14 @@ __all__ = [
     "null_strip",
     "overview",
     "panels",
+    "promises",
     "race_options",
     "read_costs",
     "sanity",
     "save",
     "sensitivity",
     "simplex",
+    "stops",
     "strategies",
     "style",
     "tuning",
@@ -69,4 +72,5 @@ from .figures import (
 )
 from .outputs import save
 from .page import write_report
+from .races import early, promises, stops
 from .value import cheapest_within, read_costs, value_table
