@@ -223,8 +223,6 @@ def every_method() -> list[Method]:
         Racing(Certified(alpha=0.2, share=0.4), delta=0.05, batch=3, name="within delta"),
         Racing(Heuristic(), delta=0.02, name="heuristic"),
         Racing(Certified(), budget=Budget(calls=100), name="budget"),
-        Auditing(name="audit"),
-        Auditing(delta=0.05, name="audit within delta"),
         Anytime(name="anytime"),
         Anytime(alpha=None, batch=2, name="anytime, heuristic stop"),
         SuccessiveRejects(),

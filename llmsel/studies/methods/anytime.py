@@ -90,7 +90,7 @@ class Anytime(Method):
         *,
         t0: int = 8,
         floor: float = 0.5,
-        first: int = 3,
+        first: int = 1,
         batch: int = 1,
         orders: np.ndarray | None = None,
         name: str | None = None,
