@@ -20,7 +20,7 @@ from llmsel._base.verdicts import RaceVerdict
 from llmsel._base.words import counted, percent
 from llmsel.belief import Belief, bootstrap_best, entropy, posterior
 from llmsel.pool import MISSING, Pool, draw_orders
-from llmsel.racing.elimination import Rule
+from llmsel.racing.elimination import LockstepRule
 from llmsel.racing.lockstep import Races
 from llmsel.strategies import CLOSED, LLMSelector, Random, Strategy, make, pick
 
@@ -106,7 +106,7 @@ class Session:
         strategy: str | Strategy = "Random",
         *,
         seed: int | None = None,
-        rule: Rule | None = None,
+        rule: LockstepRule | None = None,
         delta: float = 0.0,
     ):
         """Start with no annotation."""

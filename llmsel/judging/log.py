@@ -34,7 +34,7 @@ from llmsel.judging.replay import (
     votes_hash,
 )
 from llmsel.pool import MISSING, Pool
-from llmsel.racing.elimination import Rule
+from llmsel.racing.elimination import LockstepRule
 from llmsel.session import Session
 from llmsel.strategies import Strategy, make
 
@@ -69,7 +69,7 @@ class AnnotationLog:
         *,
         strategy: str | Strategy | None = None,
         seed: int | None = None,
-        rule: Rule | None = None,
+        rule: LockstepRule | None = None,
         delta: float | None = None,
     ) -> None:
         """Lock, repair and replay the log."""

@@ -24,7 +24,7 @@ from llmsel._base.files import VERSION
 from llmsel.judging.lines import FORMAT, damage, need_fields, need_words, printable, read_lines
 from llmsel.pool import MISSING, Pool
 from llmsel.racing import elimination
-from llmsel.racing.elimination import Rule
+from llmsel.racing.elimination import LockstepRule
 from llmsel.session import Session
 from llmsel.strategies import Strategy, make
 from llmsel.weak_judges import add_votes
@@ -97,7 +97,7 @@ class Wanted:
 
     strategy: str | Strategy | None = None
     seed: int | None = None
-    rule: Rule | None = None
+    rule: LockstepRule | None = None
     delta: float | None = None
 
 

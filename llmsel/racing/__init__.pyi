@@ -3,6 +3,7 @@ __all__ = [
     "AuditRace",
     "Certified",
     "Heuristic",
+    "LockstepRule",
     "Race",
     "Races",
     "Rule",
@@ -10,6 +11,6 @@ __all__ = [
 ]
 
 from .audit import Audit, AuditRace
-from .elimination import Certified, Heuristic, Rule
+from .elimination import Certified, Heuristic, LockstepRule, Rule
 from .lockstep import Races
 from .race import Race, Task

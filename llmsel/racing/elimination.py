@@ -31,13 +31,14 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, overload
 
 import numpy as np
 
 from llmsel._base.checks import made_of
 from llmsel._base.errors import InputError
 from llmsel.pool import MISSING
+from llmsel.racing.rules import Rule as Rule
 
 REFUSED = (
     "no certificate for an order of your own: it holds only for queries in uniformly random "
@@ -181,21 +182,8 @@ class Evidence(ABC):
         """Go on with some realizations only."""
 
 
-class Rule(ABC):
-    """An elimination rule: frozen parameters, and `begin` for the state of some races."""
-
-    certifies: ClassVar[bool] = False
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """Class name and parameters, as JSON can hold them; `from_settings` reads them.
-
-        Raises:
-            InputError: a rule that is no dataclass.
-        """
-        if not dataclasses.is_dataclass(self):
-            raise InputError(f"the rule {self!r} is no dataclass; its parameters are not known.")
-        return {"name": type(self).__name__, **dataclasses.asdict(self)}
+class LockstepRule(Rule, ABC):
+    """A rule of races by whole queries: who is beaten, and who leads within delta."""
 
     @abstractmethod
     def begin(self, now: Standing, delta: float) -> Evidence:
@@ -203,7 +191,7 @@ class Rule(ABC):
 
 
 @dataclasses.dataclass(frozen=True)
-class Heuristic(Rule):
+class Heuristic(LockstepRule):
     """Drop a model whose paired mean is ``z`` standard errors below the leader's. A heuristic.
 
     After ``m`` queries with both outcomes, for leader l: ``d = mean(r_l - r_j)``,
@@ -265,7 +253,7 @@ class _PairedErrors(Evidence):
 
 
 @dataclasses.dataclass(frozen=True)
-class Certified(Rule):
+class Certified(LockstepRule):
     r"""Bet against every model's claim to be the best; drop it when the bet has won 1 / alpha.
 
     Claim of model j: "I am a best model of this pool". If it is true, then for any group A of
@@ -438,13 +426,22 @@ def kelly(
     return part
 
 
-RULES: dict[str, type[Rule]] = {"Certified": Certified, "Heuristic": Heuristic}
+R = TypeVar("R", bound=Rule)
+RULES: dict[str, type[LockstepRule]] = {"Certified": Certified, "Heuristic": Heuristic}
 
 
-def from_settings(settings: Mapping[str, Any]) -> Rule:
+@overload
+def from_settings(settings: Mapping[str, Any]) -> LockstepRule: ...
+@overload
+def from_settings(settings: Mapping[str, Any], rules: Mapping[str, type[R]]) -> R: ...
+def from_settings(settings: Mapping[str, Any], rules: Any = RULES) -> Any:
     """Make the rule that has these `Rule.settings`.
 
+    Args:
+        settings: what was written down.
+        rules: the rules that are known, by name.
+
     Raises:
-        InputError: a rule that llmsel does not know, or parameters that it does not have.
+        InputError: a rule that is not known, or parameters that it does not have.
     """
-    return made_of(settings, RULES, kind="rule")
+    return made_of(settings, rules, kind="rule")

@@ -20,7 +20,7 @@ from llmsel._base.verdicts import (
     RaceVerdict,
     give_verdict,
 )
-from llmsel.racing.elimination import Rule, Standing
+from llmsel.racing.elimination import LockstepRule, Standing
 
 
 class Races:
@@ -50,7 +50,7 @@ class Races:
         *,
         baseline: int,
         pool_size: int,
-        rule: Rule,
+        rule: LockstepRule,
         delta: float = 0.0,
         batch: int = 1,
         budget: Budget | None = None,

@@ -20,7 +20,7 @@ from llmsel._base.checks import check_outcome
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.verdicts import RaceVerdict as RaceVerdict
 from llmsel.pool import MISSING, Pool, draw_orders
-from llmsel.racing.elimination import REFUSED, Certified, Rule, from_settings
+from llmsel.racing.elimination import REFUSED, Certified, LockstepRule, Rule, from_settings
 from llmsel.racing.lockstep import Races
 
 FEW, MOST_FAILED = 5, 0.05  # failed judgements, and share of all, that never stop a race
@@ -93,6 +93,8 @@ class Race:
     ):
         """Draw the order and open the first step."""
         self.rule = Certified() if rule is None else rule
+        if not isinstance(self.rule, LockstepRule):
+            raise InputError(f"{self.rule} is no rule of races by whole queries.")
         n = pool.n_queries
         if order is not None and self.rule.certifies:
             raise InputError(REFUSED)

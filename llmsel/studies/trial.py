@@ -23,7 +23,7 @@ from llmsel.belief import Belief
 from llmsel.benchmarks.simulated import adversarial_pools, simulate
 from llmsel.pool import MISSING, Pool, draw_orders
 from llmsel.racing.audit import Audit
-from llmsel.racing.elimination import Certified, Heuristic, Rule, Standing
+from llmsel.racing.elimination import Certified, Heuristic, LockstepRule, Standing
 from llmsel.racing.race import Budget
 from llmsel.similarity import KINDS, similarity
 from llmsel.strategies import LLMSelector, SelectLLM, possible
@@ -173,12 +173,12 @@ def every_audit() -> list[Method]:
     """Audit races, some with other parameters than the usual ones."""
     return [
         Auditing(),
-        Auditing(Audit(alpha=0.2, switch="early", width=3), 0.05, name="early"),
+        Auditing(Audit(alpha=0.2, switch="early"), 0.05, width=3, name="early"),
         Auditing(Audit(few=2, start=0.2, gain=1.0), 0.02, name="no pairs"),
     ]
 
 
-def _evidence(rule: Rule, delta: float = 0.05) -> Iterator[Any]:
+def _evidence(rule: LockstepRule, delta: float = 0.05) -> Iterator[Any]:
     """Public state of a rule's evidence over the queries: nothing of it is rounded to a verdict."""
     pool = made(gaps=True)
     rows = pool.need("outcomes")[draw_orders(pool.n_queries, 30, realizations=9, seed=1)]

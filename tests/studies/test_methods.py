@@ -37,7 +37,7 @@ METHODS = [
     Racing(),
     Racing(Heuristic(), batch=4),
     Auditing(),
-    Auditing(Audit(switch="early", width=4), name="wide audit"),
+    Auditing(Audit(switch="early"), width=4, name="wide audit"),
 ]
 
 

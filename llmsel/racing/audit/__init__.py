@@ -45,8 +45,10 @@ and no fixed time of stopping.
 **Missing judgements**, given up for good, count as the worst for what is to be shown: a win of j,
 a loss of the champion or opponent. Factors and D only become fairer to the claim, and the sums that
 rise from champion to champion are those with missing outcomes as losses. So the models left
-contain a best one whatever the missing outcomes are, and the model named is right also for the
-win rate over judged queries.
+contain a best one whatever the missing outcomes are. When no live model has an open query, one is
+named only if its sum with missing outcomes as losses is at least that of every live rival with
+them as wins (less delta P: it is then within delta), and at least the champion's. Then b is either
+not live, or not ahead. Otherwise the race ends without an answer, INCOMPLETE.
 
 **Several cells at once.** A round is planned in full before any of its outcomes is used: the
 strongest challenger gets as many draws as it is expected to need, then the next. The draws of one
@@ -55,8 +57,8 @@ challenger are without replacement from one q: the second, given the first, is d
 outcome is a fixed number, so given the first draw the factor of the second has mean at most 1 as
 well. Outcomes are used in planned order, however they arrive.
 
-**What a seed promises.** The cells of a race are a function of the seed, the settings (width
-among them), the order of the queries and the outcomes. They do not depend on how many cells are
+**What a seed promises.** The cells of a race are a function of the seed, the settings, the
+width, the order of the queries and the outcomes. They do not depend on how many cells are
 asked for at a time, on the order in which outcomes are told, on timing or on processes: the k-th
 draw of model j takes the k-th number of a stream of its own. Another width is another race, as
 valid as the first, for a draw that may use an outcome differs from one that may not.
@@ -66,28 +68,20 @@ from llmsel.racing.audit.ledger import UNSEEN
 from llmsel.racing.audit.race import (
     CHALLENGE,
     CHAMPION,
-    EXHAUSTED,
-    ONE_LEFT,
     OVER,
     PLAIN,
     PRUNE,
-    TIED,
-    WITHIN,
-    Audit,
     AuditRace,
 )
+from llmsel.racing.audit.rule import Audit
 
 __all__ = [
     "CHALLENGE",
     "CHAMPION",
-    "EXHAUSTED",
-    "ONE_LEFT",
     "OVER",
     "PLAIN",
     "PRUNE",
-    "TIED",
     "UNSEEN",
-    "WITHIN",
     "Audit",
     "AuditRace",
 ]

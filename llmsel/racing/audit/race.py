@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from llmsel._base.errors import InputError
+from llmsel._base.verdicts import CERTAIN, EXHAUSTED, INCOMPLETE, ONE_LEFT, TIED, WITHIN
 from llmsel.pool import MISSING
 from llmsel.racing.audit.duel import Cell, Draw, Duel
 from llmsel.racing.audit.forecast import predicted_rest
@@ -17,59 +17,13 @@ from llmsel.racing.audit.ledger import UNSEEN, Ledger
 from llmsel.racing.audit.predictor import LossPredictor
 from llmsel.racing.audit.shared_bets import SharedBets
 
+if TYPE_CHECKING:
+    from llmsel.racing.audit.rule import Audit
+
 PLAIN, PRUNE, CHAMPION, CHALLENGE, OVER = "plain", "prune", "champion", "challenge", "over"
-ONE_LEFT, WITHIN, TIED, EXHAUSTED = "one left", "within delta", "tied", "pool exhausted"
-SWITCH = ("predicted", "early", "never")
 FIRST_SHARED = 2  # shared queries before the audit may start
 PAIR_SHARE = 0.3  # see Audit.few
 REFIT = 1.05  # the predictor is fitted again when the judged cells have grown by this factor
-
-
-@dataclasses.dataclass(frozen=True)
-class Audit:
-    """Settings of an audit race; `begin` starts one.
-
-    The rule and its proof are in `llmsel.racing.audit`.
-
-    Attributes:
-        alpha: probability of a wrong certificate, in (0, 1).
-        switch: when the audit starts: "predicted", where it is predicted to cost less than
-            ``gain`` times the rest of the plain race; "early", as soon as it may; "never", a
-            plain race to its end.
-        gain: see switch.
-        start: calls per query of the pool that come before the audit.
-        width: cells planned at once, for parallel judges; part of the race, see the package.
-        prune: (factor, share) pairs: after the switch at query t, the best ``share`` of the live
-            models race on until query ``factor t``, to find the champion.
-        few: with a margin delta and at most so many models, PAIR_SHARE of alpha goes to bets on
-            pairs in the plain race; with more they would cost more than they bring.
-
-    Raises:
-        InputError: a parameter out of range.
-    """
-
-    alpha: float = 0.05
-    switch: str = "predicted"
-    gain: float = 0.8
-    start: float = 0.5
-    width: int = 1
-    prune: tuple[tuple[float, float], ...] = ((2.5, 1 / 3), (6.0, 0.1))
-    few: int = 20
-
-    def __post_init__(self) -> None:
-        """Check the ranges."""
-        if not 0 < self.alpha < 1:
-            raise InputError(f"alpha={self.alpha} must be in (0, 1).")
-        if self.switch not in SWITCH:
-            raise InputError(f"switch='{self.switch}' must be one of {', '.join(SWITCH)}.")
-        if self.width < 1 or self.gain <= 0 or self.start < 0:
-            raise InputError(f"{self}: width is at least 1, gain above 0, start at least 0.")
-        if any(factor < 1 or not 0 < share <= 1 for factor, share in self.prune):
-            raise InputError(f"prune={self.prune}: factors are at least 1, shares in (0, 1].")
-
-    def begin(self, pool_size: int, n_models: int, **options: Any) -> AuditRace:
-        """Start a race; options as of `AuditRace`."""
-        return AuditRace(self, pool_size, n_models, **options)
 
 
 class AuditRace:
@@ -83,6 +37,7 @@ class AuditRace:
         n_models: number of models M, the baseline included.
         baseline: its column.
         delta: win-rate margin of the claim, in [0, 1); 0 for the best model itself.
+        width: cells planned at once, for parallel judges; part of the race, see the package.
         seed: of the audit's own draws and of ties; the order of the queries is the caller's.
         features: float64 (P, M, F) known for all cells, to help the predictor; None for none.
 
@@ -98,7 +53,7 @@ class AuditRace:
         stop: why the race ended, empty while it goes on.
 
     Raises:
-        InputError: a delta out of range.
+        InputError: a delta or width out of range.
     """
 
     def __init__(
@@ -109,13 +64,16 @@ class AuditRace:
         *,
         baseline: int,
         delta: float = 0.0,
+        width: int = 1,
         seed: int = 0,
         features: np.ndarray | None = None,
     ):
         """Plan the first round; nothing is judged yet."""
         if not 0 <= delta < 1:
             raise InputError(f"delta={delta} must be a win-rate margin in [0, 1), as 0.01 for 1 %.")
-        self.rule, self.delta, self.baseline = rule, delta, baseline
+        if width < 1:
+            raise InputError(f"width={width}; at least one cell is planned at once.")
+        self.rule, self.delta, self.baseline, self._width = rule, delta, baseline, width
         self.phase, self.champion, self.stop = PLAIN, -1, ""
         self.ledger = Ledger(pool_size, n_models, baseline)
         self.predictor = LossPredictor(pool_size, n_models, features=features)
@@ -174,14 +132,12 @@ class AuditRace:
     @property
     def winners(self) -> np.ndarray:
         """Mark the answer, or the present leaders: bool (M,)."""
-        some = self.live if self.stop else self._may_lead()
-        rate = np.where(some, self.ledger.rate, -np.inf)
-        return np.asarray(some & (rate == rate.max()))
+        return self._answer.copy() if self.stop else self._best_rated(self._may_lead())
 
     @property
     def certified(self) -> bool:
         """Tell whether the answer holds with probability at least 1 - alpha."""
-        return self.stop != ""
+        return self.stop in CERTAIN
 
     def state(self) -> Mapping[str, Any]:
         """Return what a log should note of the present state, as JSON can hold it."""
@@ -221,7 +177,7 @@ class AuditRace:
             self.capital = self._bets.against(self.champion)
             return
         paid = [int(j) for j in np.flatnonzero(self.racing) if j != self.baseline]
-        count = min(max(1, self.rule.width // len(paid)), self.ledger.pool_size - self.seen)
+        count = min(max(1, self._width // len(paid)), self.ledger.pool_size - self.seen)
         self._plan([(i, j) for i in range(self.seen, self.seen + count) for j in paid])
 
     def _plan_champion(self) -> None:
@@ -234,7 +190,7 @@ class AuditRace:
 
     def _plan_draws(self) -> None:
         """Plan the next ``width`` draws: the strongest challenger's as far as it needs them."""
-        left = self.rule.width
+        left = self._width
         for duel in self._challengers():
             slack = self.ledger.slack(duel.model, self.champion, self._margin)
             short = self._limit - float(self.capital[duel.model])
@@ -369,19 +325,44 @@ class AuditRace:
         """Order the models by rate, those marked first; ties by rank."""
         return np.lexsort((self._rank, -np.where(some, self.ledger.rate, -np.inf), ~some))
 
+    def _best_rated(self, some: np.ndarray) -> np.ndarray:
+        """Mark the models of the highest rate among some."""
+        rate = np.where(some, self.ledger.rate, -np.inf)
+        return np.asarray(some & (rate == rate.max()))
+
     def _finish_if_decided(self) -> None:
         """End the race when one model is left, or no live model has an open query."""
         self._changed = False
         if self.live.sum() == 1:
             self.stop = WITHIN if self.delta > 0 and self.champion >= 0 else ONE_LEFT
+            self._answer = self.live.copy()
         elif (self.ledger.judged[self.live] == self.ledger.pool_size).all():
-            rate = self.ledger.rate[self.live]
-            self.stop = TIED if (rate == rate.max()).sum() > 1 else EXHAUSTED
+            self.stop, self._answer = self._exhausted()
         elif self.phase in (PLAIN, PRUNE) and self._within():
             self.stop = WITHIN
-            self.live &= np.arange(len(self.live)) == self._leader()
+            self._answer = np.arange(len(self.live)) == self._leader()
         if self.stop:
             self.phase = OVER
+
+    def _exhausted(self) -> tuple[str, np.ndarray]:
+        """Say why a race ends that has asked everything of the live, and mark its answer."""
+        leaders, low = self._best_rated(self.live), self.ledger.low
+        if self.champion >= 0:  # sums never fall below a champion's: the proof needs it
+            leaders = self.live & (low == low[self.champion])
+        lead = low - self._best_rival()
+        best, near = leaders & (lead >= 0), leaders & (lead >= -self._margin)
+        if best.any():
+            return (TIED if best.sum() > 1 else EXHAUSTED), best
+        if near.any() and self.delta > 0:
+            return WITHIN, near
+        return INCOMPLETE, self._best_rated(self.live)
+
+    def _best_rival(self) -> np.ndarray:
+        """Return what the best of the other live models may have won: float64 (M,)."""
+        high = np.where(self.live, self.ledger.high, -np.inf)
+        rival = np.full(len(high), high.max())
+        rival[high.argmax()] = np.delete(high, high.argmax()).max()
+        return rival
 
     def _within(self) -> bool:
         """Tell whether the leader is shown to be within delta of every live model."""

@@ -17,23 +17,37 @@ class Auditing(Method):
     Args:
         rule: settings; None takes `Audit` with its defaults.
         delta: win-rate margin (0..1) of the claim, fixed beforehand; 0 for the best model itself.
+        width: cells that each race plans at once, for parallel judges.
         name: what tables call it.
 
     Raises:
         InputError: a parameter out of range.
     """
 
-    def __init__(self, rule: Audit | None = None, delta: float = 0.0, *, name: str | None = None):
+    def __init__(
+        self,
+        rule: Audit | None = None,
+        delta: float = 0.0,
+        *,
+        width: int = 1,
+        name: str | None = None,
+    ):
         """Check the parameters."""
         self.rule, self.delta = Audit() if rule is None else rule, delta
+        self.width = width
         self.name = name or "audit race"
-        self.rule.begin(2, 2, baseline=1, delta=delta)  # checks the range of delta
+        self.rule.begin(2, 2, baseline=1, delta=delta, width=width)  # checks the ranges
 
     def start(self, desk: Desk, r: int) -> AuditRace:
         """Start the race of one realization, with a seed of its own."""
         seed = r if desk.seeds is None else int(desk.seeds[r].generate_state(1, np.uint64)[0])
         return self.rule.begin(
-            desk.pool_size, desk.n_models, baseline=desk.baseline, delta=self.delta, seed=seed
+            desk.pool_size,
+            desk.n_models,
+            baseline=desk.baseline,
+            delta=self.delta,
+            seed=seed,
+            width=self.width,
         )
 
     def play(self, desk: Desk, budget: int) -> None:

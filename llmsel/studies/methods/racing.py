@@ -8,7 +8,7 @@ from llmsel._base.budget import Budget
 from llmsel._base.errors import InputError
 from llmsel._base.verdicts import CERTAIN
 from llmsel.pool import Pool
-from llmsel.racing.elimination import REFUSED, Certified, Rule
+from llmsel.racing.elimination import REFUSED, Certified, LockstepRule
 from llmsel.racing.lockstep import Races
 from llmsel.studies.methods.desk import Desk, Method
 
@@ -32,7 +32,7 @@ class Racing(Method):
 
     def __init__(
         self,
-        rule: Rule | None = None,
+        rule: LockstepRule | None = None,
         delta: float = 0.0,
         *,
         batch: int = 1,

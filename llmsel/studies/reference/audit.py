@@ -318,9 +318,16 @@ def audit(  # noqa: C901 - in one piece, as it is read
         named = {j for j in live if rate(j) == max(rate(a) for a in live)}
         if len(live) == 1:
             stop = "within delta" if delta > 0 and champion is not None else "one left"
-        else:
-            stop = "tied" if len(named) > 1 else "pool exhausted"
-        return rounds, capital, live, named, stop
+            return rounds, capital, live, named, stop
+        may = named if champion is None else {j for j in live if low[j] == low[champion]}
+        lead = {j: low[j] - max(high[a] for a in live - {j}) for j in may}
+        best = {j for j in may if lead[j] >= 0}
+        near = {j for j in may if lead[j] >= -delta * size}
+        if best:
+            return rounds, capital, live, best, "tied" if len(best) > 1 else "pool exhausted"
+        if near and delta > 0:
+            return rounds, capital, live, near, "within delta"
+        return rounds, capital, live, named, "outcomes missing"
 
     # the plain race, and the best after the switch
     t, switched = 0, None
@@ -328,8 +335,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
         if decided():
             return end()
         if within():
-            live = {leader(racing)}
-            return end(leader(racing))
+            return rounds, capital, live, {leader(racing)}, "within delta"
         if switched is None and switch_now(t):
             switched = t
         if switched is not None:

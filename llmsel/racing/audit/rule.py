@@ -1,0 +1,64 @@
+"""Settings of the audit race. Rule and proof: `llmsel.racing.audit`."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, ClassVar
+
+from llmsel._base.errors import InputError
+from llmsel.racing.audit.race import AuditRace
+from llmsel.racing.rules import Rule
+
+SWITCH = ("predicted", "early", "never")
+
+
+@dataclasses.dataclass(frozen=True)
+class Audit(Rule):
+    """Settings of an audit race; `begin` starts one.
+
+    The rule and its proof are in `llmsel.racing.audit`.
+
+    Attributes:
+        alpha: probability of a wrong certificate, in (0, 1).
+        switch: when the audit starts: "predicted", where it is predicted to cost less than
+            ``gain`` times the rest of the plain race; "early", as soon as it may; "never", a
+            plain race to its end.
+        gain: see switch.
+        start: calls per query of the pool that come before the audit.
+        prune: (factor, share) pairs: after the switch at query t, the best ``share`` of the live
+            models race on until query ``factor t``, to find the champion.
+        few: with a margin delta and at most so many models, PAIR_SHARE of alpha goes to bets on
+            pairs in the plain race; with more they would cost more than they bring.
+
+    Raises:
+        InputError: a parameter out of range.
+    """
+
+    alpha: float = 0.05
+    switch: str = "predicted"
+    gain: float = 0.8
+    start: float = 0.5
+    prune: tuple[tuple[float, float], ...] = ((2.5, 1 / 3), (6.0, 0.1))
+    few: int = 20
+    certifies: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        """Check the ranges; lists, as logs hold them, become tuples."""
+        object.__setattr__(self, "prune", tuple((f, s) for f, s in self.prune))
+        if not 0 < self.alpha < 1:
+            raise InputError(f"alpha={self.alpha} must be in (0, 1).")
+        if self.switch not in SWITCH:
+            raise InputError(f"switch='{self.switch}' must be one of {', '.join(SWITCH)}.")
+        if self.gain <= 0 or self.start < 0:
+            raise InputError(f"{self}: gain is above 0, start at least 0.")
+        if any(factor < 1 or not 0 < share <= 1 for factor, share in self.prune):
+            raise InputError(f"prune={self.prune}: factors are at least 1, shares in (0, 1].")
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Class name and parameters, as JSON can hold them."""
+        return {**super().settings, "prune": [list(pair) for pair in self.prune]}
+
+    def begin(self, pool_size: int, n_models: int, **options: Any) -> AuditRace:
+        """Start a race; options as of `AuditRace`."""
+        return AuditRace(self, pool_size, n_models, **options)
