@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from llmsel.racing.audit.bets import best_bet
+from llmsel.racing.audit.bets import Bet, best_bet
+from llmsel.racing.audit.gauge import Comparison, Trial
 from llmsel.racing.audit.predictor import LossPredictor
 
 Cell = tuple[int, int]  # place of the query, column of the model
@@ -21,12 +22,14 @@ class Draw(NamedTuple):
         chance: q, the chance with which it was drawn.
         pad: its c; nan without a bet.
         pads: the sum of c over the queries that were open; nan without a bet.
+        trial: for the gauge of a cheap judge; None where its verdicts are not known.
     """
 
     cell: Cell
     chance: float
     pad: float
     pads: float
+    trial: Trial | None = None
 
 
 class Duel:
@@ -39,9 +42,23 @@ class Duel:
 
     def __init__(self, model: int, places: np.ndarray):
         """Predict nothing yet."""
-        self.model, self.count = model, len(places)
+        self.model, self.count, self.drawn = model, len(places), 0
         self._places = places
-        self._known = np.empty((2, len(places)))  # base and spread of LossPredictor
+        self._known = np.empty((3, len(places)))  # base, spread and part of LossPredictor
+        self._version = -1
+
+    def predict(self, predictor: LossPredictor) -> np.ndarray:
+        """Predict the loss fractions of the open queries: float64 (count,)."""
+        if self._version != predictor.version:
+            places = self._places[: self.count]
+            self._known[0, : self.count] = predictor.base(self.model, places)
+            self._known[1, : self.count] = predictor.spread_query[places]
+            self._known[2, : self.count] = predictor.part(self.model, places)
+            self._version = predictor.version
+        return predictor.predict(self.model, *self._known[:2, : self.count])
+
+    def outdate(self) -> None:
+        """Have everything predicted anew, for the features changed."""
         self._version = -1
 
     def draw(
@@ -51,6 +68,8 @@ class Duel:
         short: float,
         most: int,
         pick: Callable[[int, np.ndarray], tuple[int, float]],
+        *,
+        gauged: bool = False,
     ) -> list[Draw]:
         """Draw queries for most growth of the capital, without replacement from one q.
 
@@ -60,25 +79,34 @@ class Duel:
             short: nats that the capital lacks; no more draws than are expected to bring them.
             most: at most so many draws.
             pick: takes the model and weights, draws a position, returns it with its chance.
+            gauged: compare the bet with one that knows nothing of the last feature.
         """
-        if self._version != predictor.version:
-            places = self._places[: self.count]
-            self._known[0, : self.count] = predictor.base(self.model, places)
-            self._known[1, : self.count] = predictor.spread_query[places]
-            self._version = predictor.version
-        base, spread = self._known[:, : self.count]
-        bet = best_bet(predictor.predict(self.model, base, spread), slack, predictor.draws)
+        p = self.predict(predictor)
+        bet = best_bet(p, slack, predictor.draws)
+        beside = self._compare(predictor, bet, p, slack) if gauged else None
         draws = []
         for _ in range(min(most, bet.needed(short))):
             at, chance = pick(self.model, bet.weight)
             cell = (int(self._places[at]), self.model)
-            draws.append(Draw(cell, chance, bet.pad(at), bet.pads))
+            trial = None if beside is None else beside.trial(at)
+            draws.append(Draw(cell, chance, bet.pad(at), bet.pads, trial))
+            if beside is not None:
+                beside.remove(at)
             bet.remove(at)
             self._remove(at)
         return draws
 
+    def _compare(
+        self, predictor: LossPredictor, bet: Bet, p: np.ndarray, slack: float
+    ) -> Comparison:
+        base, spread, part = self._known[:, : self.count]
+        without = predictor.predict(self.model, base - part, spread)
+        other = best_bet(without, slack, predictor.draws)
+        return Comparison(bet, other, np.stack([p, without]), slack, predictor.draws)
+
     def _remove(self, at: int) -> None:
         """Close one query: the last one takes its position."""
         self.count -= 1
+        self.drawn += 1
         self._places[at] = self._places[self.count]
         self._known[:, at] = self._known[:, self.count]

@@ -120,6 +120,19 @@ class LossPredictor:
             base = base + self._features[places, model] @ self.gamma
         return base
 
+    def part(self, model: int, places: np.ndarray) -> np.ndarray:
+        """Return what the last feature adds to `base`: float64 (k,); 0 without features."""
+        if not len(self.gamma):
+            return np.zeros(len(places))
+        part: np.ndarray = self._features[places, model, -1] * self.gamma[-1]
+        return part
+
+    @property
+    def pull(self) -> float:
+        """Logits by which one unit of the last feature moves a typical prediction."""
+        wide = 1 + (np.pi / 8) * (np.median(self.spread_model) + self.spread_query.mean())
+        return float((1 - SHRINK) * abs(self.gamma[-1]) / np.sqrt(wide))
+
     def predict(self, model: int, base: np.ndarray, spread: np.ndarray) -> np.ndarray:
         """Predict the loss fraction of one model on some queries.
 
