@@ -14,6 +14,7 @@ their price, the cheap judge is switched off.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,7 @@ from llmsel.racing.audit.ledger import UNSEEN
 from llmsel.racing.audit.predictor import expit
 
 HOPED = 1.5  # logits that a good cheap judge's verdict moves a prediction by
+SHY = 3.0  # models without verdicts that the mean of a query counts in
 AGAIN = 1.1  # the gauge is asked again when its draws have grown by this factor
 FIRST_LOOK = 8  # draws of a challenger before its second look
 
@@ -45,7 +47,8 @@ class CheapJudge:
 
     Args:
         feature: float64 (P, M), written to: the predictor's column for the verdicts, each less
-            its model's mean, so that a model's strength means the same with them and without.
+            the means of its model and, as far as known, its query, so that strengths and
+            difficulties mean the same with them and without.
         price: of one verdict, in calls of the dear judge.
 
     Attributes:
@@ -59,7 +62,7 @@ class CheapJudge:
         """Know nothing, want nothing."""
         if not price >= 0 or math.isinf(price):
             raise InputError(f"cheap_price={price} must be a number of calls, 0 or more.")
-        self.price, self.gauge, self.off = price, Gauge(), False
+        self.price, self.gauge, self.off = price, Gauge(len(feature)), False
         self.verdicts = np.full(feature.shape, UNSEEN, dtype=np.int8)
         self.bought = np.zeros(feature.shape[1], dtype=bool)
         self._feature = feature
@@ -68,9 +71,13 @@ class CheapJudge:
         self._judged = 0  # draws that the gauge had counted when it was last asked
 
     @property
-    def wanted(self) -> list[Cell]:
-        """Cells whose verdict is waited for."""
-        return list(self._wanted)
+    def waits(self) -> bool:
+        """Tell whether some verdict is waited for."""
+        return bool(self._wanted)
+
+    def wanted(self, limit: int | None = None) -> list[Cell]:
+        """Return cells whose verdict is waited for, at most so many."""
+        return list(itertools.islice(self._wanted, limit))
 
     @property
     def asked(self) -> int:
@@ -100,12 +107,14 @@ class CheapJudge:
         self.verdicts[cell] = verdict
 
     def settle(self) -> None:
-        """Make features of the verdicts that arrived: unknown ones count as the model's mean."""
-        for j in np.flatnonzero((self.verdicts != UNSEEN).all(axis=0) & ~self.bought):
-            known = self.verdicts[:, j] != MISSING
-            mean = self.verdicts[known, j].mean() if known.any() else 0.0
-            self._feature[known, j] = self.verdicts[known, j] - mean
-            self.bought[j] = True
+        """Make features of the verdicts that arrived; unknown ones count as their model's mean."""
+        self.bought |= (self.verdicts != UNSEEN).all(axis=0)
+        verdicts = self.verdicts[:, self.bought]
+        known = verdicts != MISSING
+        means = np.where(known, verdicts, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+        rest = np.where(known, verdicts - means, 0.0)
+        hard = rest.sum(axis=1, keepdims=True) / (rest.shape[1] + SHY)
+        self._feature[:, self.bought] = np.where(known, rest - hard, 0.0)
 
     # -- whom to ask about --------------------------------------------------------------------
 

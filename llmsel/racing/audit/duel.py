@@ -8,8 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from llmsel.racing.audit.bets import Bet, best_bet
-from llmsel.racing.audit.gauge import Comparison, Trial
+from llmsel.racing.audit.gauge import Trial, compare, logit
 from llmsel.racing.audit.predictor import LossPredictor
+
+EVERY = 4  # draws between two comparisons of bets for the gauge
 
 Cell = tuple[int, int]  # place of the query, column of the model
 
@@ -83,26 +85,31 @@ class Duel:
         """
         p = self.predict(predictor)
         bet = best_bet(p, slack, predictor.draws)
-        beside = self._compare(predictor, bet, p, slack) if gauged else None
+        trials = self._trials(predictor, bet, p, slack) if gauged else None
         draws = []
         for _ in range(min(most, bet.needed(short))):
             at, chance = pick(self.model, bet.weight)
             cell = (int(self._places[at]), self.model)
-            trial = None if beside is None else beside.trial(at)
+            trial = None if trials is None else trials(cell[0])
             draws.append(Draw(cell, chance, bet.pad(at), bet.pads, trial))
-            if beside is not None:
-                beside.remove(at)
             bet.remove(at)
             self._remove(at)
         return draws
 
-    def _compare(
+    def _trials(
         self, predictor: LossPredictor, bet: Bet, p: np.ndarray, slack: float
-    ) -> Comparison:
+    ) -> Callable[[int], Trial]:
+        """Compare a bet with one that does not know the last feature; return trials by place."""
         base, spread, part = self._known[:, : self.count]
-        without = predictor.predict(self.model, base - part, spread)
-        other = best_bet(without, slack, predictor.draws)
-        return Comparison(bet, other, np.stack([p, without]), slack, predictor.draws)
+        # the mean stays: the verdicts have chosen which queries are still open
+        without = predictor.predict(self.model, base - part + part.mean(), spread)
+        shift, growth = logit(p) - logit(without), None
+        if self.drawn % EVERY == 0 and bet.growth > 0:
+            other = best_bet(without, slack, predictor.draws)
+            growth = compare(bet, other, without, shift, slack=slack, draws=predictor.draws)
+        known = zip(logit(without).tolist(), shift.tolist(), strict=True)
+        by_place = dict(zip(self._places[: self.count].tolist(), known, strict=True))
+        return lambda place: Trial(*by_place[place], growth)
 
     def _remove(self, at: int) -> None:
         """Close one query: the last one takes its position."""

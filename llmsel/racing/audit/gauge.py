@@ -6,9 +6,10 @@ logit z + s, and without, at logit z. How far the verdicts can be trusted is the
 known: t = 1 where they say as much as the predictor believes, 0 where they say nothing. Its
 interval allows for outcomes that go together within a challenger.
 
-Two bets stand beside each other at every draw: the one that was placed, and the one that would have
-been placed without verdicts. For any t their expected growth is known, and the ratio of the two
-sums, draws weighed by the calls they stand for, says how many draws the verdicts replace.
+At every fourth draw the bet that was placed stands beside the one that would have been placed
+without verdicts. For any t the growth to be expected of both is known, and the ratio of their sums
+over a challenger says how many draws it would have taken without verdicts. Only challengers that
+are dropped count: one that is judged to its last query costs the same either way.
 """
 
 from __future__ import annotations
@@ -28,76 +29,91 @@ WIDE = 1.96  # standard errors on either side
 SWEEPS = 8  # Newton steps
 
 
+def logit(p: np.ndarray) -> np.ndarray:
+    """Return the log odds of p."""
+    return np.asarray(np.log(p / (1 - p)))
+
+
 class Trial(NamedTuple):
     """One draw, as it was seen before its outcome.
 
     Attributes:
         logit: of a loss, without verdicts.
         shift: what the verdicts add to it.
-        told: float64 (len(TRUST),): growth expected of the bet placed, for each t, over that for
-            t = 1.
-        untold: the same of the bet that knows no verdicts, over the same.
+        growth: float64 (2, len(TRUST)): nats expected of the bet placed and of the one that knows
+            no verdicts, for each t; None where they are not compared.
     """
 
     logit: float
     shift: float
-    told: np.ndarray
-    untold: np.ndarray
+    growth: np.ndarray | None
 
 
-class Comparison:
-    """The bet of a challenger beside the one that would be placed without verdicts.
+def compare(
+    told: Bet, untold: Bet, p: np.ndarray, shift: np.ndarray, *, slack: float, draws: float
+) -> np.ndarray:
+    """Predict the growth of two bets for each t: float64 (2, len(TRUST)), in nats per draw.
 
     Args:
         told: the bet placed.
-        untold: the other, on the same positions.
-        p: float64 (2, rem), loss fractions predicted with the verdicts, and without.
+        untold: the one without verdicts.
+        p: float64 (rem,), loss fractions predicted without verdicts.
+        shift: float64 (rem,), logits that the verdicts add.
         slack: D.
         draws: share of draws over p (1 - p).
     """
-
-    def __init__(self, told: Bet, untold: Bet, p: np.ndarray, slack: float, draws: float):
-        """Compare them for each t."""
-        with_, self._logit = np.log(p / (1 - p))
-        self._shift = with_ - self._logit
-        trusted = expit(self._logit + TRUST[:, None] * self._shift)
-        told_growth, self._untold = (
+    trusted = expit(logit(p) + TRUST[:, None] * shift)
+    return np.stack(
+        [
             log_factors(bet, trusted, slack, draws) @ (bet.weight / bet.weight.sum())
             for bet in (told, untold)
-        )
-        self._growth, self._told = float(told_growth[2]), told_growth
+        ]
+    )
 
-    def trial(self, at: int) -> Trial | None:
-        """Note a position that is drawn; None where no growth was expected."""
-        if self._growth <= 0:
-            return None
-        told, untold = self._told / self._growth, self._untold / self._growth
-        return Trial(float(self._logit[at]), float(self._shift[at]), told, untold)
 
-    def remove(self, at: int) -> None:
-        """Leave out one position; the last takes it."""
-        for values in (self._logit, self._shift):
-            values[at] = values[-1]
-        self._logit, self._shift = self._logit[:-1], self._shift[:-1]
+class _Challenger:
+    """The trials of one challenger, summed."""
+
+    def __init__(self) -> None:
+        self.draws, self.dropped = 0, False
+        self.growth = np.zeros((2, len(TRUST)))
+
+    def saved(self, trust: float, most: int) -> float:
+        """Draws that it would have taken without verdicts, at most so many, less those it took."""
+        told, untold = (np.interp(trust, TRUST, sums) for sums in self.growth)
+        if told <= 0 and untold <= 0:
+            return 0.0
+        part = float(np.clip(untold / max(told, 1e-9), LEAST, 1 / LEAST))
+        return min(self.draws / part, most) - self.draws
 
 
 class Gauge:
-    """Trials and their outcomes, and what they say."""
+    """Trials and their outcomes, and what they say.
 
-    def __init__(self) -> None:
+    Args:
+        most: draws that a challenger can take, the number of queries.
+    """
+
+    def __init__(self, most: int) -> None:
         """Know nothing."""
+        self._most = most
         self._rows: list[tuple[int, float, float, float]] = []  # model, logit, shift, loss
-        self._models: set[int] = set()
-        self._told, self._untold = np.zeros((2, len(TRUST)))
+        self._challengers: dict[int, _Challenger] = {}
         self._fitted = 0
         self._trust = (0.0, 0.0)
 
     def learn(self, model: int, trial: Trial, loss: float) -> None:
         """Count one draw of a challenger: a loss 1, a draw 1/2, a win 0."""
         self._rows.append((model, trial.logit, trial.shift, loss))
-        self._models.add(model)
-        self._told += trial.told
-        self._untold += trial.untold
+        one = self._challengers.setdefault(model, _Challenger())
+        one.draws += 1
+        if trial.growth is not None:
+            one.growth += trial.growth
+
+    def drop(self, model: int) -> None:
+        """Note that a challenger is beaten."""
+        if model in self._challengers:
+            self._challengers[model].dropped = True
 
     @property
     def draws(self) -> int:
@@ -107,7 +123,7 @@ class Gauge:
     @property
     def ready(self) -> bool:
         """Tell whether there were challengers enough for an interval."""
-        return len(self._models) >= FEWEST
+        return len(self._challengers) >= FEWEST
 
     def trust(self) -> tuple[float, float, float]:
         """Return t: low, estimate, high (95 %); nan before the gauge is `ready`."""
@@ -127,20 +143,21 @@ class Gauge:
         return low, mean, high
 
     def _saved(self, trust: float) -> float:
-        """Draws that would have been taken without verdicts, less those that were."""
-        told, untold = (np.interp(trust, TRUST, sums) for sums in (self._told, self._untold))
-        return float(self.draws * (told / max(untold, LEAST * abs(told)) - 1))
+        if math.isnan(trust):
+            return trust
+        beaten = (one for one in self._challengers.values() if one.dropped)
+        return sum(one.saved(trust, self._most) for one in beaten)
 
 
 def _fit(rows: np.ndarray) -> tuple[float, float]:
     """Fit t to the draws: float64 (k, 4); return it with its error, over challengers."""
-    model, logit, shift, loss = rows.T
+    model, z, shift, loss = rows.T
     t, inform = 0.0, 0.0
     for _ in range(SWEEPS):
-        p = expit(logit + t * shift)
+        p = expit(z + t * shift)
         inform = float((p * (1 - p)) @ shift**2)
         t += min(max(float((loss - p) @ shift) / max(inform, 1e-9), -1.0), 1.0)
-    score = np.bincount(model.astype(np.intp), (loss - expit(logit + t * shift)) * shift)
+    score = np.bincount(model.astype(np.intp), (loss - expit(z + t * shift)) * shift)
     count = len(np.unique(model))
     error = math.sqrt(float(score @ score) * count / (count - 1)) / max(inform, 1e-9)
     return t, error

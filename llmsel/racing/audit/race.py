@@ -145,7 +145,7 @@ class AuditRace:
         Args:
             limit: at most so many.
         """
-        return [] if self.cheap is None else self.cheap.wanted[:limit]
+        return [] if self.cheap is None else self.cheap.wanted(limit)
 
     def tell_cheap(self, cell: Cell, verdict: int) -> None:
         """Learn one cheap verdict, in any order: -1, 0, 1, or MISSING where there is none.
@@ -156,7 +156,7 @@ class AuditRace:
         if self.cheap is None:
             raise InputError("this race has no cheap judge; give cheap_price.")
         self.cheap.tell(cell, verdict)
-        if not self.cheap.wanted:
+        if not self.cheap.waits:
             self.cheap.settle()
             for duel in self._duels.values():
                 duel.outdate()
@@ -189,7 +189,7 @@ class AuditRace:
     def _advance(self) -> None:
         """Go through the phases until there is a round to judge, or the race is over."""
         self._round, self._told = [], {}
-        while not self._told and not self.ask_cheap(1) and self.phase != OVER:
+        while not (self._told or self.ask_cheap(1) or self.phase == OVER):
             if self._changed:
                 self._finish_if_decided()
             if self.phase in (PLAIN, PRUNE):
@@ -227,7 +227,7 @@ class AuditRace:
         """Plan the next ``width`` draws: the strongest challenger's as far as it needs them."""
         if self.cheap is not None:
             self._look(self.cheap)
-            if self.cheap.wanted:
+            if self.cheap.waits:
                 return
         left = self._width
         for duel in self._challengers():
@@ -381,6 +381,9 @@ class AuditRace:
         self.live &= ~gone
         self.racing &= ~gone
         self.dropped[gone] = max(1, self.calls)
+        if self.cheap is not None:
+            for j in np.flatnonzero(gone).tolist():
+                self.cheap.gauge.drop(j)
         self._duels = {j: duel for j, duel in self._duels.items() if self.live[j] and duel.count}
 
     # -- deciding -----------------------------------------------------------------------------
