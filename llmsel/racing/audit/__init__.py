@@ -74,6 +74,7 @@ from llmsel.racing.audit.race import (
     AuditRace,
 )
 from llmsel.racing.audit.rule import Audit
+from llmsel.racing.audit.two_judges import TwoJudges
 
 __all__ = [
     "CHALLENGE",
@@ -84,4 +85,5 @@ __all__ = [
     "UNSEEN",
     "Audit",
     "AuditRace",
+    "TwoJudges",
 ]

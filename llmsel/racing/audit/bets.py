@@ -103,7 +103,8 @@ class Bet:
     def logs(self) -> np.ndarray:
         """Logs of 1 + c, 1/2 + c and c for each position: float64 (3, rem); nan without a bet."""
         c = self._pads[self._level]
-        return np.log(np.stack([1 + c, 0.5 + c, c]))
+        logs: np.ndarray = np.log(np.stack([1 + c, 0.5 + c, c]))
+        return logs
 
 
 NO_BET = np.full(LEVELS, np.nan)
@@ -170,4 +171,5 @@ def log_factors(bet: Bet, p: np.ndarray, slack: float, draws: float) -> np.ndarr
     loss, draw, win = bet.logs
     drawn = min(draws, MOST_DRAWS) * p * (1 - p)
     mean: np.ndarray = (p - drawn / 2) * loss + drawn * draw + (1 - p - drawn / 2) * win
-    return mean - np.log(bet.weight / bet.weight.sum() * (slack + bet.pads))
+    mean -= np.log(bet.weight / bet.weight.sum() * (slack + bet.pads))
+    return mean

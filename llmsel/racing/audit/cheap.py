@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -24,16 +24,15 @@ import numpy as np
 from llmsel._base.errors import InputError
 from llmsel.pool import MISSING
 from llmsel.racing.audit.bets import LEVELS, expected_draws
+from llmsel.racing.audit.duel import Cell, Duel
 from llmsel.racing.audit.gauge import Gauge, words
 from llmsel.racing.audit.ledger import UNSEEN
-from llmsel.racing.audit.predictor import expit
+from llmsel.racing.audit.predictor import LossPredictor, expit
 
 HOPED = 1.5  # logits that a good cheap judge's verdict moves a prediction by
 SHY = 3.0  # models without verdicts that the mean of a query counts in
 AGAIN = 1.1  # the gauge is asked again when its draws have grown by this factor
 FIRST_LOOK = 8  # draws of a challenger before its second look
-
-Cell = tuple[int, int]
 
 
 def with_column(features: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
@@ -125,6 +124,18 @@ class CheapJudge:
         self._looks[model] = max(FIRST_LOOK, 2 * draws)
         return True
 
+    def explore(self, model: int, hoped: Iterable[float]) -> None:
+        """Ask about one model first, to see how far the judges agree, or never ask at all.
+
+        Args:
+            model: one that is judged on many queries.
+            hoped: draws that a good cheap judge would save each challenger.
+        """
+        gain = sum(max(saving - self.budget, 0.0) for saving in hoped)
+        self.off = gain < self.budget
+        if not self.off:
+            self.want(model)
+
     @property
     def budget(self) -> float:
         """Price of one model's verdicts, in calls of the dear judge."""
@@ -141,6 +152,19 @@ class CheapJudge:
         self._judged = self.gauge.draws
         self.off = self.gauge.saved()[2] < self.cost
 
+    def saving(self, duel: Duel, predictor: LossPredictor, needs: tuple[float, float]) -> float:
+        """Predict the draws that verdicts save a challenger, as the judges agree so far.
+
+        Args:
+            duel: the challenger's.
+            predictor: with the verdicts as its last feature.
+            needs: D, and the nats that its capital lacks.
+        """
+        known = self._feature[:, self.bought]
+        shift = float(known.std()) * predictor.pull if self.bought.any() else HOPED
+        p, (slack, short) = duel.predict(predictor), needs
+        return predicted_saving(p, shift, slack=slack, short=short, draws=predictor.draws)
+
     def report(self, calls: int) -> Mapping[str, Any]:
         """Say what it is worth, as JSON can hold it.
 
@@ -156,11 +180,6 @@ class CheapJudge:
             "off": self.off,
             "words": words(self.gauge, calls=calls, cost=self.cost, off=self.off),
         }
-
-    @property
-    def spread(self) -> float:
-        """Standard deviation of the known verdicts within models; 0 before any is known."""
-        return float(self._feature[:, self.bought].std()) if self.bought.any() else 0.0
 
 
 def predicted_saving(

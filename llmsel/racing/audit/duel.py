@@ -40,11 +40,16 @@ class Duel:
     Args:
         model: its column.
         places: int (rem,), its open queries.
+
+    Attributes:
+        count, drawn: queries open, and drawn.
+        gauged: its bets are compared with those that know nothing of the last feature.
     """
 
     def __init__(self, model: int, places: np.ndarray):
         """Predict nothing yet."""
         self.model, self.count, self.drawn = model, len(places), 0
+        self.gauged = False
         self._places = places
         self._known = np.empty((3, len(places)))  # base, spread and part of LossPredictor
         self._version = -1
@@ -70,8 +75,6 @@ class Duel:
         short: float,
         most: int,
         pick: Callable[[int, np.ndarray], tuple[int, float]],
-        *,
-        gauged: bool = False,
     ) -> list[Draw]:
         """Draw queries for most growth of the capital, without replacement from one q.
 
@@ -81,11 +84,10 @@ class Duel:
             short: nats that the capital lacks; no more draws than are expected to bring them.
             most: at most so many draws.
             pick: takes the model and weights, draws a position, returns it with its chance.
-            gauged: compare the bet with one that knows nothing of the last feature.
         """
         p = self.predict(predictor)
         bet = best_bet(p, slack, predictor.draws)
-        trials = self._trials(predictor, bet, p, slack) if gauged else None
+        trials = self._trials(predictor, bet, p, slack) if self.gauged else None
         draws = []
         for _ in range(min(most, bet.needed(short))):
             at, chance = pick(self.model, bet.weight)
@@ -107,9 +109,13 @@ class Duel:
         if self.drawn % EVERY == 0 and bet.growth > 0:
             other = best_bet(without, slack, predictor.draws)
             growth = compare(bet, other, without, shift, slack=slack, draws=predictor.draws)
-        known = zip(logit(without).tolist(), shift.tolist(), strict=True)
-        by_place = dict(zip(self._places[: self.count].tolist(), known, strict=True))
-        return lambda place: Trial(*by_place[place], growth)
+        places, logits = self._places[: self.count].copy(), logit(without)
+
+        def trial(place: int) -> Trial:
+            at = int(np.flatnonzero(places == place)[0])
+            return Trial(float(logits[at]), float(shift[at]), growth)
+
+        return trial
 
     def _remove(self, at: int) -> None:
         """Close one query: the last one takes its position."""

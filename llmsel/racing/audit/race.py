@@ -11,7 +11,6 @@ import numpy as np
 from llmsel._base.errors import InputError
 from llmsel._base.verdicts import CERTAIN, EXHAUSTED, INCOMPLETE, ONE_LEFT, TIED, WITHIN
 from llmsel.pool import MISSING
-from llmsel.racing.audit.cheap import HOPED, CheapJudge, predicted_saving, with_column
 from llmsel.racing.audit.duel import Cell, Draw, Duel
 from llmsel.racing.audit.forecast import predicted_rest
 from llmsel.racing.audit.ledger import UNSEEN, Ledger
@@ -25,7 +24,6 @@ PLAIN, PRUNE, CHAMPION, CHALLENGE, OVER = "plain", "prune", "champion", "challen
 FIRST_SHARED = 2  # shared queries before the audit may start
 PAIR_SHARE = 0.3  # see Audit.few
 REFIT = 1.05  # the predictor is fitted again when the judged cells have grown by this factor
-EARLY = 8  # models with cheap verdicts before the predictor keeps to its own times of fitting
 
 
 class AuditRace:
@@ -42,8 +40,6 @@ class AuditRace:
         width: cells planned at once, for parallel judges; part of the race, see the package.
         seed: of the audit's own draws and of ties; the order of the queries is the caller's.
         features: float64 (P, M, F) known for all cells, to help the predictor; None for none.
-        cheap_price: of a verdict of a cheap judge, in calls of the dear one: see `ask_cheap`; None
-            for no cheap judge.
 
     Attributes:
         phase: PLAIN, PRUNE, CHAMPION, CHALLENGE or OVER.
@@ -55,11 +51,12 @@ class AuditRace:
         calls: cells told.
         dropped: int (M,): calls told when a model was dropped, 0 for the live.
         stop: why the race ended, empty while it goes on.
-        cheap: the cheap judge, or None.
 
     Raises:
         InputError: a delta or width out of range.
     """
+
+    _waits = False  # for something else than outcomes, see TwoJudges
 
     def __init__(
         self,
@@ -72,7 +69,6 @@ class AuditRace:
         width: int = 1,
         seed: int = 0,
         features: np.ndarray | None = None,
-        cheap_price: float | None = None,
     ):
         """Plan the first round; nothing is judged yet."""
         if not 0 <= delta < 1:
@@ -82,10 +78,6 @@ class AuditRace:
         self.rule, self.delta, self.baseline, self._width = rule, delta, baseline, width
         self.phase, self.champion, self.stop = PLAIN, -1, ""
         self.ledger = Ledger(pool_size, n_models, baseline)
-        self.cheap: CheapJudge | None = None
-        if cheap_price is not None:
-            features = with_column(features, (pool_size, n_models))
-            self.cheap = CheapJudge(features[..., -1], cheap_price)
         self.predictor = LossPredictor(pool_size, n_models, features=features)
         self.live = np.ones(n_models, dtype=bool)
         self.racing = self.live.copy()
@@ -139,31 +131,6 @@ class AuditRace:
             self._settle()
             self._advance()
 
-    def ask_cheap(self, limit: int | None = None) -> list[Cell]:
-        """Return cells whose cheap verdict is wanted; nothing is asked of the dear judge meanwhile.
-
-        Args:
-            limit: at most so many.
-        """
-        return [] if self.cheap is None else self.cheap.wanted(limit)
-
-    def tell_cheap(self, cell: Cell, verdict: int) -> None:
-        """Learn one cheap verdict, in any order: -1, 0, 1, or MISSING where there is none.
-
-        Raises:
-            InputError: a cell whose cheap verdict is not wanted, or a verdict that is none.
-        """
-        if self.cheap is None:
-            raise InputError("this race has no cheap judge; give cheap_price.")
-        self.cheap.tell(cell, verdict)
-        if not self.cheap.waits:
-            self.cheap.settle()
-            for duel in self._duels.values():
-                duel.outdate()
-            if self.cheap.bought.sum() <= EARLY:  # what the judges agree on changes most now
-                self.predictor.fit()
-            self._advance()
-
     @property
     def winners(self) -> np.ndarray:
         """Mark the answer, or the present leaders: bool (M,)."""
@@ -189,7 +156,7 @@ class AuditRace:
     def _advance(self) -> None:
         """Go through the phases until there is a round to judge, or the race is over."""
         self._round, self._told = [], {}
-        while not (self._told or self.ask_cheap(1) or self.phase == OVER):
+        while not (self._told or self._waits or self.phase == OVER):
             if self._changed:
                 self._finish_if_decided()
             if self.phase in (PLAIN, PRUNE):
@@ -225,15 +192,10 @@ class AuditRace:
 
     def _plan_draws(self) -> None:
         """Plan the next ``width`` draws: the strongest challenger's as far as it needs them."""
-        if self.cheap is not None:
-            self._look(self.cheap)
-            if self.cheap.waits:
-                return
         left = self._width
         for duel in self._challengers():
             slack, short = self._needs(duel)
-            gauged = self.cheap is not None and bool(self.cheap.bought[duel.model])
-            draws = duel.draw(self.predictor, slack, short, left, self._pick, gauged=gauged)
+            draws = duel.draw(self.predictor, slack, short, left, self._pick)
             self._round += draws
             left -= len(draws)
             if not left:
@@ -244,34 +206,6 @@ class AuditRace:
         """Return the slack of a challenger, and the nats that its capital lacks."""
         slack = self.ledger.slack(duel.model, self.champion, self._margin)
         return slack, self._limit - float(self.capital[duel.model])
-
-    def _look(self, cheap: CheapJudge) -> None:
-        """Decide whose cheap verdicts are bought before the next round."""
-        next(self._challengers(), None)  # open the first duel, if none is
-        cheap.switch_off_if_worthless()
-        if not cheap.bought.any() and not cheap.off:
-            return self._explore(cheap)
-        shift = cheap.spread * self.predictor.pull
-        for duel in self._duels.values():
-            if cheap.due(duel.model, duel.drawn) and cheap.pays(self._saving(duel, shift)):
-                cheap.want(duel.model)
-
-    def _explore(self, cheap: CheapJudge) -> None:
-        """Find out how far the judges agree, where a good cheap judge would pay."""
-        waiting = self.live & (self.ledger.judged < self.ledger.pool_size)
-        duels = [Duel(int(j), self.ledger.open_places(j)) for j in np.flatnonzero(waiting)]
-        hope = [self._saving(duel, HOPED) - cheap.budget for duel in duels]
-        if sum(max(gain, 0.0) for gain in hope) >= cheap.budget:
-            paid = np.where(self.ledger.half > 0, self.ledger.judged, -1)
-            cheap.want(int(paid.argmax()))
-        else:
-            cheap.off = True
-
-    def _saving(self, duel: Duel, shift: float) -> float:
-        """Predict the draws that verdicts which move its predictions by a shift save a duel."""
-        slack, short = self._needs(duel)
-        p, draws = duel.predict(self.predictor), self.predictor.draws
-        return predicted_saving(p, shift, slack=slack, short=short, draws=draws)
 
     def _challengers(self) -> Iterator[Duel]:
         """Yield the open duels, then new ones, strongest first."""
@@ -356,8 +290,6 @@ class AuditRace:
             lost = 0.0 if outcome == MISSING else 0.5 - 0.5 * outcome
             # in this order a win's factor is the pad itself, however small
             self.capital[j] += math.log((lost + draw.pad) / (draw.chance * (slack + draw.pads)))
-        if self.cheap is not None and draw.trial is not None and outcome != MISSING:
-            self.cheap.gauge.learn(j, draw.trial, 0.5 - 0.5 * outcome)
         self._learn(draw.cell, outcome)
 
     def _crown(self) -> None:
@@ -381,9 +313,6 @@ class AuditRace:
         self.live &= ~gone
         self.racing &= ~gone
         self.dropped[gone] = max(1, self.calls)
-        if self.cheap is not None:
-            for j in np.flatnonzero(gone).tolist():
-                self.cheap.gauge.drop(j)
         self._duels = {j: duel for j, duel in self._duels.items() if self.live[j] and duel.count}
 
     # -- deciding -----------------------------------------------------------------------------
