@@ -11,7 +11,11 @@ import lazy_loader
 
 if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists equal
     from llmsel._base.errors import InputError
+    from llmsel.answers.compare import Comparison, compare_models
+    from llmsel.answers.outcomes import pool_of_scores, pool_of_verdicts
     from llmsel.answers.read import read_answers
+    from llmsel.answers.recorded import read_verdicts
+    from llmsel.answers.scores import read_scores
     from llmsel.belief import Belief
     from llmsel.benchmarks import load
     from llmsel.judging.collect import annotate, judge_race
@@ -24,6 +28,7 @@ if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists e
     from llmsel.racing.audit import Audit
     from llmsel.racing.elimination import Certified, Heuristic
     from llmsel.racing.race import Budget, Race, RaceVerdict, Task
+    from llmsel.reporting.export import export
     from llmsel.reporting.page import write_report
     from llmsel.session import Answer, Question, Session
     from llmsel.strategies import (
@@ -65,6 +70,10 @@ _DECIDE = {  # which model is best, and what to judge next
 }
 _JUDGE = {  # answers in, outcomes kept, a report out
     "answers.read": ["read_answers"],
+    "answers.scores": ["read_scores"],
+    "answers.recorded": ["read_verdicts"],
+    "answers.outcomes": ["pool_of_scores", "pool_of_verdicts"],
+    "answers.compare": ["Comparison", "compare_models"],
     "judging.judges": ["Judge", "ProgramJudge", "Verdict"],
     "judging.llm": ["LLMJudge"],
     "judging.person": ["AnnotationView"],
@@ -72,6 +81,7 @@ _JUDGE = {  # answers in, outcomes kept, a report out
     "judging.collect": ["annotate", "judge_race"],
     "judging.replay": ["replay"],
     "reporting.page": ["write_report"],
+    "reporting.export": ["export"],
 }
 _STUDY = {  # experiments over many realizations
     "studies.by_query": ["run"],
@@ -98,6 +108,7 @@ __all__ = [
     "BradleyTerry",
     "Budget",
     "Certified",
+    "Comparison",
     "Confidence",
     "Heuristic",
     "InputError",
@@ -123,11 +134,17 @@ __all__ = [
     "__version__",
     "add_votes",
     "annotate",
+    "compare_models",
     "compete",
     "diagnose",
+    "export",
     "judge_race",
     "load",
+    "pool_of_scores",
+    "pool_of_verdicts",
     "read_answers",
+    "read_scores",
+    "read_verdicts",
     "replay",
     "run",
     "write_report",

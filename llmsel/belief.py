@@ -13,13 +13,14 @@ precision however small it is.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 
 import numpy as np
 
 from llmsel._base.errors import InputError
+from llmsel._base.packed import PackedVotes, add_up
 from llmsel.pool import MISSING
 
+Table = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 ATOMS = 8  # kinds of query that the bootstrap's prior can draw
 
 
@@ -162,34 +163,40 @@ class ExpectedEntropy:
     ``log Z - (1/Z) sum p_j log p_j``. Taken relative to the leader l (``w_l = 1``):
     ``x = sum_{j != l} p_j / e_l`` and
     ``H = log(1 + x) + (x log e_l - sum_{j != l} p_j log p_j / e_l) / (1 + x)``.
-    Both sums are linear in functions of the vote, hence matrix products over all queries,
-    judges and realizations at once.
+    Both sums are linear in functions of the vote, which gives two ways to compute them. Many
+    realizations share matrix products with tables of all likelihoods, as long as these tables are
+    small. Otherwise each realization looks the sums up, several models at a time, in votes that
+    are packed once: see `llmsel._base.packed`.
 
     Args:
         belief: the likelihood of each vote.
         votes: int8, shape ``(n, M, z)``; may be memory-mapped.
-        memory: bytes that the tables and the working arrays may take; a pool that needs more is
-            gone through in blocks of queries whose tables are made anew at every step.
+        memory: bytes; the likelihood tables may take a quarter of them. The packed votes take a
+            sixth to a fourth of what the votes take.
     """
 
     # a block of working arrays that stays in the processor's cache while it is worked on
     CACHE = 2**20
+    # bytes of likelihood tables up to which one realization computes as fast with them as without
+    WORTH = 2**23
 
     def __init__(self, belief: Belief, votes: np.ndarray, memory: int = 2**30) -> None:
-        """Make the likelihood tables, if they fit into a quarter of the memory."""
+        """Nothing is read before the first score."""
         self.belief = belief
         self.votes = votes
         self.memory = memory
+        chance = belief.likelihood(np.array([-1, 0, 1]))
+        self._alone = _odd_one_out(chance)
         # where the likelihood takes only two values, as with the default eps (a draw is as likely
         # as a win), e log e is a linear function of e: one matrix product fewer
-        values = np.unique(belief.likelihood(np.array([-1, 0, 1])))
         self._line: tuple[float, float] | None = None
-        if len(values) < 3:
-            low, high = values[0], values[-1]
+        if self._alone is not None:
+            low, high = chance.min(), chance.max()
             slope = (high * np.log(high) - low * np.log(low)) / (high - low) if low < high else 0.0
             self._line = (float(low * np.log(low) - slope * low), float(slope))
-        self._tables: list[tuple[np.ndarray, ...]] | None = None
-        self._rows = 0
+        # replaced as a whole, so that threads may share one object
+        self._kept: tuple[int, list[Table]] | None = None
+        self._packed: PackedVotes | None = None
 
     def __call__(self, log_weights: np.ndarray) -> np.ndarray:
         """Score every query for every realization.
@@ -200,6 +207,13 @@ class ExpectedEntropy:
         Returns:
             float64, shape ``(R, n)``: nats, averaged over the judges with equal weight.
         """
+        tables = 4 * 8 * self.votes.size
+        if tables <= min(self.memory // 4, self.WORTH * len(log_weights)):
+            return self._multiply(log_weights)
+        return self._look_up(log_weights)
+
+    def _multiply(self, log_weights: np.ndarray) -> np.ndarray:
+        """Score by matrix products with tables of likelihoods."""
         realizations, _ = log_weights.shape
         n, _, judges = self.votes.shape
         leader = log_weights.argmax(axis=1)
@@ -212,7 +226,7 @@ class ExpectedEntropy:
         both = np.concatenate([weights, other])
         result = np.empty((realizations, n))
         start = 0
-        for likelihood, surprise, inverse, log_likelihood in self._blocks(realizations):
+        for likelihood, surprise, inverse, log_likelihood in self._tables(realizations):
             width = likelihood.shape[1] // judges
             product = both @ likelihood
             x, y = product[:realizations], product[realizations:]
@@ -220,37 +234,80 @@ class ExpectedEntropy:
             scale = inverse[leader]
             x *= scale
             y *= scale
-            np.multiply(x, log_likelihood[leader], out=scale)
-            scale -= y
-            np.log1p(x, out=y)
-            x += 1
-            scale /= x
-            y += scale
+            nats = _entropy_of(
+                x, y, np.take(log_likelihood, leader, axis=0, out=scale, mode="clip")
+            )
             # judges are the outer axis of a block's columns: adding them up is contiguous
-            y.reshape(realizations, judges, width).sum(axis=1, out=result[:, start : start + width])
+            nats.reshape(realizations, judges, width).sum(
+                axis=1, out=result[:, start : start + width]
+            )
             start += width
         result /= judges
         return result
 
-    def _blocks(self, realizations: int) -> Iterator[tuple[np.ndarray, ...]]:
-        """Yield per block of queries the tables e, e log e, 1/e, log e of shape (M, z * q)."""
-        n, models, judges = self.votes.shape
-        if self._tables is None or self._rows != realizations:
-            per_query = judges * max(realizations, 1) * 8 * 4
-            cached = max(1, self.CACHE // per_query)
-            if 4 * 8 * n * models * judges <= self.memory // 4:
-                self._rows = realizations
-                self._tables = [self._table(i, min(i + cached, n)) for i in range(0, n, cached)]
-            else:
-                limit = max(1, self.memory // (8 * judges * (4 * models + 4 * realizations)))
-                for i in range(0, n, limit):
-                    yield self._table(i, min(i + limit, n))
-                return
-        yield from self._tables
+    def _tables(self, realizations: int) -> list[Table]:
+        """Return, per block of queries, e, e log e, 1/e, log e of shape (M, z * q)."""
+        kept = self._kept
+        if kept is None or kept[0] != realizations:
+            n, _, judges = self.votes.shape
+            width = max(1, self.CACHE // (judges * max(realizations, 1) * 8 * 4))
+            tables = [self._table(self.votes[i : i + width]) for i in range(0, n, width)]
+            kept = self._kept = realizations, tables
+        return kept[1]
 
-    def _table(self, start: int, stop: int) -> tuple[np.ndarray, ...]:
-        votes = np.asarray(self.votes[start:stop])  # (q, M, z)
+    def _table(self, votes: np.ndarray) -> Table:
         likelihood = self.belief.likelihood(votes.transpose(1, 2, 0))
         likelihood = np.ascontiguousarray(likelihood.reshape(votes.shape[1], -1))
         log_likelihood = np.log(likelihood)
         return likelihood, likelihood * log_likelihood, 1 / likelihood, log_likelihood
+
+    def _look_up(self, log_weights: np.ndarray) -> np.ndarray:
+        """Score by look-ups in packed votes."""
+        if self._packed is None:
+            self._packed = PackedVotes(self.votes, self._alone)
+        result = np.empty((len(log_weights), len(self.votes)))
+        for row, logs in zip(result, log_weights, strict=True):
+            self._look_one_up(self._packed, logs, out=row)
+        result /= self.votes.shape[2]
+        return result
+
+    def _look_one_up(
+        self, packed: PackedVotes, log_weights: np.ndarray, *, out: np.ndarray
+    ) -> None:
+        """Score for one realization, log-weights of shape (M,); the judges' sum to (n,)."""
+        leader = int(log_weights.argmax())
+        chance = self.belief.likelihood(packed.meaning)
+        logs = log_weights[:, None] + np.log(chance)
+        p = np.exp(log_weights)[:, None] * chance
+        p[leader] = 0.0
+        tables = packed.tables(p + 1j * p * logs)
+        chunk, digit = packed.place(leader)
+        inverse, log_likelihood = (1 / chance)[digit], np.log(chance)[digit]
+        start = 0
+        for block in packed.blocks:
+            total, stop = add_up(block, tables), start + block.shape[2]
+            scale = inverse.take(block[chunk])
+            x, y = total.real * scale, total.imag * scale
+            nats = _entropy_of(x, y, log_likelihood.take(block[chunk], out=scale, mode="clip"))
+            nats.sum(axis=0, out=out[start:stop])
+            start = stop
+
+
+def _odd_one_out(chance: np.ndarray) -> int | None:
+    """Return a vote whose likelihood may differ while the other two have the same, or None."""
+    for vote in (-1, 0, 1):
+        first, second = np.delete(chance, vote + 1)
+        if first == second:
+            return vote
+    return None
+
+
+def _entropy_of(x: np.ndarray, y: np.ndarray, log_e: np.ndarray) -> np.ndarray:
+    """Return ``log(1 + x) + (x log e_l - y) / (1 + x)``, in nats; the arguments are used up."""
+    np.multiply(x, log_e, out=log_e)
+    log_e -= y
+    np.log1p(x, out=y)
+    x += 1
+    log_e /= x
+    y += log_e
+    return y

@@ -48,6 +48,7 @@ class Outcome(IntEnum):
 
 
 MISSING = int(Outcome.MISSING)
+NO_ANSWER = "$ERROR$"  # as FastChat and Arena-Hard write it: a model that failed; it loses unjudged
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

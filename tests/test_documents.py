@@ -384,7 +384,7 @@ def test_no_two_runs_write_one_file():
 
 def test_no_committed_run_is_out_of_date():
     # in a process of its own: other tests pin other files and patch the engine
-    listing = [sys.executable, "-m", "llmsel.cli", "reproduce", "--list", "--json"]
+    listing = [sys.executable, "-m", "llmsel", "reproduce", "--list", "--json"]
     done = subprocess.run(listing, capture_output=True, text=True, check=True, cwd=ROOT)
     fresh = {row["name"] for row in json.loads(done.stdout) if row["up_to_date"]}
     runs = [run for run in reproduce.batch().values() if run.rendered.exists() or not run.extra]

@@ -50,6 +50,6 @@ def test_the_house_is_small_at_its_door():
     root = Path(llmsel.__file__).parent
     files = [p for p in root.iterdir() if p.suffix == ".py"]
     rooms = [p for p in root.iterdir() if p.is_dir() and (p / "__init__.py").exists()]
-    assert len(files) <= 7 and len(rooms) <= 8
+    assert len(files) <= 8 and len(rooms) <= 8  # of the files one is python -m llmsel
     long = {p.name: n for p in root.rglob("*.py") if (n := len(p.read_text().splitlines())) > 450}
     assert not long

@@ -1,4 +1,4 @@
-"""Intervals: Wilson, order statistics, means of few values."""
+"""Intervals: Wilson, order statistics, means of few values; tests and intervals of pairs."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 COVERAGE = 0.95
+PRECISION = 1e-6  # of the ends of a betting interval
 
 
 def mean_interval(values: ArrayLike, *, coverage: float = COVERAGE) -> tuple[float, float, float]:
@@ -92,3 +93,61 @@ def percentile(array: np.ndarray, q: float) -> tuple[np.ndarray, np.ndarray, np.
     ranks = [q * count, q * count - half, q * count + half + 1]
     value, low, high = (ordered[int(np.clip(np.ceil(r) - 1, 0, count - 1))] for r in ranks)
     return value, low, high
+
+
+def sign_test(wins: int, losses: int) -> float:
+    """Exact two-sided sign test; on pass and fail it is McNemar's.
+
+    Args:
+        wins: pairs in which the first is better; draws say nothing and are left out.
+        losses: pairs in which the second is.
+
+    Returns:
+        The probability of a split at least this uneven if either were as likely: 1 without pairs.
+    """
+    n, few = wins + losses, min(wins, losses)
+    term, total = 1, 0  # whole numbers: exact however small
+    for k in range(few + 1):
+        total += term
+        term = term * (n - k) // (k + 1)
+    return min(1.0, 2 * total / (1 << n))
+
+
+def betting_interval(values: ArrayLike, *, alpha: float = 1 - COVERAGE) -> tuple[float, float]:
+    """Interval of a mean of values in [0, 1] that holds at any sample size and for any shape.
+
+    For every possible mean a gambler bets that it is too low and another that it is too high, each
+    with half of the money and stakes set before the value is seen; means at which one of them ever
+    has ``1 / alpha`` times the money are left out. Waudby-Smith and Ramdas, *Estimating means of
+    bounded random variables by betting* (JRSS B, 2024): the hedged capital process. A gambler's
+    money falls (or rises) with the mean that is bet against, so the ends are found by halving.
+
+    Args:
+        values: float in [0, 1], shape ``(n,)``: independent, in an order that does not depend on
+            them.
+        alpha: chance that the interval misses the mean, at most.
+
+    Returns:
+        Low and high; 0 and 1 without values.
+    """
+    x = np.asarray(values, dtype=float)
+    count = np.arange(1, len(x) + 1)
+    mean = (0.5 + np.cumsum(x)) / (count + 1)
+    spread = (0.25 + np.cumsum((x - mean) ** 2)) / (count + 1)
+    before = np.concatenate([[0.25], spread[:-1]])  # a stake is placed before its value is seen
+    stake = np.sqrt(2 * math.log(2 / alpha) / (max(len(x), 1) * before))
+    return _end(x, stake, alpha), 1 - _end(1 - x, stake, alpha)
+
+
+def _end(x: np.ndarray, stake: np.ndarray, alpha: float) -> float:
+    """The lower end: means up to it lose against the gambler who says that they are too low."""
+
+    def lost(m: float) -> bool:
+        bets = np.log1p(np.minimum(stake, 0.5 / m) * (x - m))
+        return bool(np.cumsum(bets).max(initial=0.0) >= math.log(2 / alpha))
+
+    low, high = 0.0, 1.0
+    while high - low > PRECISION:
+        middle = (low + high) / 2
+        low, high = (middle, high) if lost(middle) else (low, middle)
+    return low

@@ -120,6 +120,9 @@ def load(name: str, *, votes: bool = True, **options: Any) -> Pool:
     except TypeError as error:
         raise InputError(f"benchmark '{name}': {error}; its options: {known}.") from error
 
+    if "folder" not in options:
+        _need_own(name, benchmark)
+
     def build() -> Pool:
         pool = benchmark.load(**options)
         wordless = pool.responses is None or not votes
@@ -133,13 +136,15 @@ def load(name: str, *, votes: bool = True, **options: Any) -> Pool:
 def describe(name: str) -> dict[str, Any]:
     """Name, size, origin of a benchmark, and whether its files are here."""
     benchmark = _find(name)
-    here = all(is_here(file) for file in benchmark.files())
+    # the list of files to fetch may itself be one of those in the repository
+    here = not _absent(benchmark) and all(is_here(file) for file in benchmark.files())
     return {"name": name, "size": benchmark.size, "about": benchmark.about, "here": here}
 
 
 def fingerprint(name: str) -> str:
     """Hash of a benchmark's files; those to be fetched are not read, their pins are hashes."""
     benchmark = _find(name)
+    _need_own(name, benchmark)
     digest = hashlib.sha256()
     for file in benchmark.files():
         digest.update(f"{file} {registry()[file]}".encode())
@@ -157,7 +162,9 @@ def sources(name: str) -> tuple[Path, ...]:
 
 def fetch_files(name: str) -> list[Path]:
     """Fetch and verify all files of a benchmark (an empty list: it is in the repository)."""
-    return fetch_all(_find(name).files(), name)
+    benchmark = _find(name)
+    _need_own(name, benchmark)
+    return fetch_all(benchmark.files(), name)
 
 
 def verify(name: str) -> dict[str, list[str]]:
@@ -166,10 +173,25 @@ def verify(name: str) -> dict[str, list[str]]:
     Returns:
         The files by state: ``verified``, ``damaged``, ``absent``.
     """
-    found: dict[str, list[str]] = {"verified": [], "damaged": [], "absent": []}
-    for file in _find(name).files():
+    benchmark = _find(name)
+    absent = [str(path) for path in _absent(benchmark)]
+    found: dict[str, list[str]] = {"verified": [], "damaged": [], "absent": absent}
+    for file in () if absent else benchmark.files():
         found[state(file)].append(file)
     return found
+
+
+def _absent(benchmark: Benchmark) -> list[Path]:
+    """Files of the repository that are not here: llmsel was installed without its checkout."""
+    return [path for path in benchmark.own if not path.exists()]
+
+
+def _need_own(name: str, benchmark: Benchmark) -> None:
+    if absent := _absent(benchmark):
+        raise InputError(
+            f"benchmark '{name}' is part of llmsel's repository, and '{absent[0]}' is not here: "
+            "clone the repository and name its folder in LLMSEL_ROOT."
+        )
 
 
 def _find(name: str) -> Benchmark:

@@ -90,7 +90,7 @@ class Plan:
 
     log: Path
     pool: Pool
-    begun: bool
+    held: Contents | None
     race: RaceOptions | None
     queries: int | None
 
@@ -127,7 +127,7 @@ def judge_command(
 
     llmsel judge race.jsonl --pool answers.jsonl --baseline a --program grade.py:score
     """
-    plan = _plan(log, source.read(), race, queries)
+    plan = _plan(log, source.read(), race, queries=queries, workers=workers)
     with _judge(judge, log) as who:
         _ask(plan, who, priced=judge.price_in is not None, yes=yes)
         keeps(f"every verdict until now is in '{log}'; the same command goes on from there")
@@ -135,7 +135,7 @@ def judge_command(
     _tell(said, read_log(log, plan.pool), who, as_json=as_json)
 
 
-def _plan(log: Path, pool: Pool, race: RaceOptions, queries: int | None) -> Plan:
+def _plan(log: Path, pool: Pool, race: RaceOptions, *, queries: int | None, workers: int) -> Plan:
     """Settle what is to be done.
 
     Raises:
@@ -143,11 +143,12 @@ def _plan(log: Path, pool: Pool, race: RaceOptions, queries: int | None) -> Plan
     """
     held = read_begun(log, pool)
     if queries is None:
-        race.race(pool, held, name=log.name)  # mistakes are told before anything is asked
-        return Plan(log, pool, held is not None, race, None)
+        # mistakes are told before anything is asked
+        race.race(pool, held, name=log.name, workers=workers)
+        return Plan(log, pool, held, race, None)
     if held is not None and held.race is not None:
         raise InputError(f"'{log}' holds a race; leave --queries out, or begin a new log.")
-    return Plan(log, pool, held is not None, None, queries)
+    return Plan(log, pool, held, None, queries)
 
 
 @contextmanager
@@ -186,29 +187,33 @@ def _ask(plan: Plan, judge: Judge, *, priced: bool, yes: bool) -> None:
     bill = judge.estimate(plan.pool)
     if bill is None:
         return
-    rest = "a race stops earlier"
-    if plan.race is None:
-        rest = f"{plan.queries} queries are asked for"
+    rest = f"{plan.queries} queries are asked for."
+    if plan.race is not None:
+        rest = f"a race stops earlier; {plan.race.forecast(plan.pool, plan.held)}"
     price = f", cost {bill['cost']:.4g}" if priced else ""
     say(
         f"judging every answer takes {bill['requests']:.0f} requests, about "
-        f"{bill['tokens_in']:.0f} tokens in and {bill['tokens_out']:.0f} out{price}; {rest}.",
+        f"{bill['tokens_in']:.0f} tokens in and {bill['tokens_out']:.0f} out{price}; {rest}",
         err=True,
     )
     consent(yes=yes)
 
 
-def _run(plan: Plan, judge: Judge, *, calls: int | None, **options: Any) -> Answer | RaceVerdict:
+def _run(
+    plan: Plan, judge: Judge, *, calls: int | None, workers: int, retry_failed: bool
+) -> Answer | RaceVerdict:
     """Fill the log, and return what can be said then.
 
     Args:
         plan: what is to be done.
         judge: who judges.
         calls: judged answers of a race, at most.
-        options: of `annotate` and `judge_race` both.
+        workers: comparisons at a time.
+        retry_failed: judge those first that failed.
     """
+    options: dict[str, Any] = {"workers": workers, "retry_failed": retry_failed}
     if plan.race is None:
-        strategy = None if plan.begun else "LLM Selector"
+        strategy = None if plan.held is not None else "LLM Selector"
         with AnnotationLog(plan.log, plan.pool, strategy=strategy) as opened:
             annotate(opened, judge, queries=plan.queries, **options)
             return opened.session.best()
@@ -216,7 +221,7 @@ def _run(plan: Plan, judge: Judge, *, calls: int | None, **options: Any) -> Answ
         AnnotationLog(plan.log, plan.pool) as opened,
         tqdm(unit=" calls", desc="race", disable=None) as bar,
     ):
-        race = plan.race.race(plan.pool, opened.contents, name=plan.log.name)
+        race = plan.race.race(plan.pool, opened.contents, name=plan.log.name, workers=workers)
 
         def watch(now: RaceVerdict) -> None:
             bar.update(len(opened.given) - bar.n)

@@ -17,11 +17,13 @@ import typer
 from llmsel import benchmarks
 from llmsel._base.errors import InputError
 from llmsel.answers.read import read_answers
+from llmsel.judging.collect import outlook
 from llmsel.judging.lines import read_lines
 from llmsel.judging.replay import Contents, read_log
 from llmsel.pool import Pool
-from llmsel.racing.elimination import Certified, Heuristic
-from llmsel.racing.race import Race, RaceVerdict
+from llmsel.racing.audit import Audit
+from llmsel.racing.elimination import Certified, Heuristic, Rule
+from llmsel.racing.race import DELTA, Race, RaceVerdict
 from llmsel.session import Answer
 
 Log = Annotated[
@@ -31,6 +33,7 @@ Log = Annotated[
         "writes it."
     ),
 ]
+WORLDS = 10  # of a forecast
 _T = typing.TypeVar("_T")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Start without asking.")]
@@ -127,7 +130,11 @@ class RaceOptions:
         float | None, typer.Option(help="Chance of a wrong certificate, at most; 0.05 if none.")
     ] = None
     heuristic: Annotated[
-        bool, typer.Option("--heuristic", help="Fewer comparisons, no certificate.")
+        bool, typer.Option("--heuristic", help="By shared queries, without a certificate.")
+    ] = False
+    plain: Annotated[
+        bool,
+        typer.Option("--plain", help="No audit of single challengers: shared queries to the end."),
     ] = False
     seed: Annotated[
         int | None,
@@ -136,7 +143,12 @@ class RaceOptions:
         ),
     ] = None
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Queries a race asks for at a time; 4 if none.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Answers a race asks for at a time (queries, with --plain or --heuristic); 4, or "
+            "as many as workers, if none.",
+        ),
     ] = None
 
     most_failed: Annotated[
@@ -146,30 +158,47 @@ class RaceOptions:
         ),
     ] = None
 
-    def race(self, pool: Pool, held: Contents | None, *, name: str) -> Race:
+    def race(self, pool: Pool, held: Contents | None, *, name: str, workers: int = 1) -> Race:
         """Make the race that the log holds, or a new one; what is given must agree with the log.
 
         Args:
             pool: of the race.
             held: what the log says, see `read_begun`.
             name: of the log.
+            workers: comparisons at a time.
 
         Raises:
             InputError: other settings than those of the log, or out of range.
         """
-        if self.heuristic and self.alpha is not None:
-            raise InputError("--heuristic promises no error rate: leave --alpha out.")
-        rule = Heuristic() if self.heuristic else Certified(_or(self.alpha, 0.05))
-        delta, batch = _or(self.delta, 0.01), _or(self.batch, 4)
-        failed = _or(self.most_failed, 0.05)
+        rule = self._rule(held)
+        batch = _or(self.batch, max(4, workers if isinstance(rule, Audit) else 1))
+        delta, failed = _or(self.delta, DELTA), _or(self.most_failed, 0.05)
         new = Race(pool, rule, seed=self.seed, delta=delta, batch=batch, most_failed=failed)
         if held is None or held.race is None:
             return new
         given = {"delta": self.delta, "seed": self.seed, "batch": self.batch}
-        given["rule"] = True if self.heuristic else self.alpha
+        given["rule"] = True if self.heuristic or self.plain else self.alpha
         told = {key: new.settings[key] for key, value in given.items() if value is not None}
         held.check_race(json.loads(json.dumps(told)), name)
         return Race.of_settings(pool, held.race, most_failed=failed)
+
+    def forecast(self, pool: Pool, held: Contents | None) -> str:
+        """Say in one sentence what the whole race is likely to cost."""
+        race = self.race(pool, held, name="the log")
+        delta, batch = race.settings["delta"], race.settings["batch"]
+        (found,) = outlook(pool, held, [delta], rule=race.rule, batch=batch, worlds=WORLDS)
+        return found.statement
+
+    def _rule(self, held: Contents | None) -> Rule:
+        """Make the rule that is asked for; the log's, with the alpha given, if none is named."""
+        if self.heuristic and (self.plain or self.alpha is not None):
+            raise InputError("--heuristic promises no error rate: leave --alpha and --plain out.")
+        if self.heuristic:
+            return Heuristic()
+        plain = self.plain
+        if held is not None and held.race is not None:
+            plain = plain or held.race.get("rule", {}).get("name") == "Certified"
+        return (Certified if plain else Audit)(_or(self.alpha, 0.05))
 
 
 def _or(value: _T | None, default: _T) -> _T:

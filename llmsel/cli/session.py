@@ -11,15 +11,25 @@ import typer
 
 from llmsel._base.errors import InputError, unknown
 from llmsel.cli.guard import DOUBT, EXIT_CODES, say
-from llmsel.cli.options import AsJson, Log, RaceOptions, Source, facts, grouped, read_begun
+from llmsel.cli.options import (
+    WORLDS,
+    AsJson,
+    Log,
+    RaceOptions,
+    Source,
+    facts,
+    grouped,
+    read_begun,
+)
 from llmsel.cli.verdicts import finish, warned
 from llmsel.cli.verdicts import tell as tell_verdict
-from llmsel.judging.collect import catch_up, verdict_of
+from llmsel.judging.collect import catch_up, outlook, verdict_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.repair import check_log
 from llmsel.judging.replay import Contents, read_log, replay
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.elimination import Certified, Heuristic
+from llmsel.racing.forecast import DELTAS
 from llmsel.racing.race import Race, RaceVerdict, Task
 from llmsel.session import Answer, Question, Session
 
@@ -89,7 +99,7 @@ def _ask_race(
     begun = held is not None and held.race is not None
     options = RaceOptions(
         delta=delta,
-        alpha=0.05 if stop == "certified" else None,
+        plain=stop == "certified",
         heuristic=stop == "heuristic",
         batch=None if begun else 1,
     )
@@ -197,6 +207,33 @@ def status(log: Log, source: Source, as_json: AsJson = False) -> None:
     else:
         tell_verdict(said, contents)
     finish(said, contents)
+
+
+@app.command("forecast")
+@grouped
+def forecast_command(
+    log: Log,
+    source: Source,
+    delta: Annotated[
+        list[float] | None,
+        typer.Option(help="Margins (win rate), repeatable; 0, 0.01 and 0.05 if none."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a race is likely to cost, from the outcomes in LOG if there are any.
+
+    A forecast, and no promise. The margin of a race is fixed before it begins, so
+    look at it before, or with the outcomes of an earlier log.
+
+    Example: llmsel session forecast race.jsonl --pool answers.jsonl --baseline gpt-4
+    """
+    pool = source.read()
+    found = outlook(pool, read_begun(log, pool), delta or DELTAS, batch=4, worlds=WORLDS)
+    if as_json:
+        say(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
+        return
+    for each in found:
+        say(each.statement)
 
 
 @app.command("check")

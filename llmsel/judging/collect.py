@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from llmsel._base.errors import InputError
 from llmsel.judging.crew import Crew
@@ -10,7 +11,8 @@ from llmsel.judging.judges import Group, Judge, Verdict, groups, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.provenance import told
 from llmsel.judging.replay import Annotation, Contents
-from llmsel.pool import MISSING
+from llmsel.pool import MISSING, Pool
+from llmsel.racing.forecast import Forecast, forecast
 from llmsel.racing.race import Race, RaceVerdict, Task
 
 Cells = Iterable[tuple[str, Sequence[str]]]  # query ids, and the candidates to judge on each
@@ -230,6 +232,25 @@ def resume(contents: Contents | AnnotationLog, like: Race | None = None) -> Race
         ) from error
     catch_up(race, contents.rows)
     return race
+
+
+def outlook(
+    pool: Pool, held: Contents | None, deltas: Sequence[float], **options: Any
+) -> tuple[Forecast, ...]:
+    """Forecast what a race from its start is likely to cost, from the outcomes in a log.
+
+    Args:
+        pool: of the race.
+        held: what the log says; None for a log that is still to begin.
+        deltas: win-rate margins.
+        options: ``rule`` and ``batch`` of the race, ``worlds``, ``seed``: see
+            `llmsel.racing.forecast.forecast`.
+    """
+    rows = {} if held is None else held.rows
+    known = {
+        query: {model: entry.outcome for model, entry in row.items()} for query, row in rows.items()
+    }
+    return forecast(pool, known, deltas=deltas, **options)
 
 
 def verdict_of(contents: Contents | AnnotationLog) -> RaceVerdict | None:

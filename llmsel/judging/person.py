@@ -14,7 +14,7 @@ from llmsel.judging.collect import catch_up, resume
 from llmsel.judging.judges import Group, groups, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.pool import MISSING
-from llmsel.racing.race import Race
+from llmsel.racing.race import DELTA, Race
 from llmsel.strategies import Random
 
 BUTTONS = {  # key -> text, outcome for the answer on the left; None takes the last back
@@ -24,7 +24,6 @@ BUTTONS = {  # key -> text, outcome for the answer on the left; None takes the l
     "4": ("Skip (4)", MISSING),
     "u": ("Undo (u)", None),
 }
-DELTA = 0.01  # win-rate margin of a race that is not given one
 _BOX = (
     "<div style='white-space:pre-wrap;overflow-wrap:anywhere;line-height:1.4;padding:8px;"
     "border:1px solid #bbb;border-radius:4px;max-height:30em;overflow-y:auto'>{}</div>"
@@ -44,7 +43,7 @@ class AnnotationView:
         annotator: the person's name in the log.
         race: a `Race` on that pool: show only models that can still win, in the race's order, until
             its certificate. None goes on with what the log holds; in a new log in random order
-            (the default of a log) it begins a race within `DELTA` of the best. False shows whole
+            (the default of a log) it begins a race within DELTA of the best. False shows whole
             queries in the session's order.
 
     Attributes:

@@ -25,6 +25,7 @@ from llmsel.judging.lines import FORMAT, damage, need_fields, need_words, printa
 from llmsel.pool import MISSING, Pool
 from llmsel.racing import elimination
 from llmsel.racing.elimination import LockstepRule
+from llmsel.racing.race import rule_of
 from llmsel.session import Session
 from llmsel.strategies import Strategy, make
 from llmsel.weak_judges import add_votes
@@ -439,7 +440,7 @@ def strategy_of(written: str | Mapping[str, Any]) -> Strategy:
 def certifies(race: Mapping[str, Any]) -> bool:
     """Whether a race with these `llmsel.racing.race.Race.settings` is to give a certificate."""
     try:
-        return elimination.from_settings(race["rule"]).certifies
+        return rule_of(race).certifies
     except InputError:
         return True  # a rule of one's own: nothing is taken for granted
 

@@ -1,8 +1,8 @@
 """Race: one real decision, judging only the models that can still win.
 
 It names the next query and the candidates to judge on it, learns the outcomes, and says who is
-beaten, who leads and what that is worth. It knows nothing of judges, widgets or files, and it is
-`Races` with one realization: the same code as in the experiments.
+beaten, who leads and what that is worth. It knows nothing of judges, widgets or files, and it runs
+the same code as the experiments: `RowRace` for rules by whole queries, `AuditRace` for the audit.
 """
 
 from __future__ import annotations
@@ -18,12 +18,16 @@ import numpy as np
 from llmsel._base.budget import Budget as Budget
 from llmsel._base.checks import check_outcome
 from llmsel._base.errors import InputError, unknown
+from llmsel._base.verdicts import BUDGET, FAILED, give_verdict
 from llmsel._base.verdicts import RaceVerdict as RaceVerdict
 from llmsel.pool import MISSING, Pool, draw_orders
-from llmsel.racing.elimination import REFUSED, Certified, LockstepRule, Rule, from_settings
-from llmsel.racing.lockstep import Races
+from llmsel.racing.audit import Audit, AuditRace
+from llmsel.racing.elimination import REFUSED, RULES, LockstepRule, Rule, from_settings
+from llmsel.racing.rows import Cell, RowRace
 
 FEW, MOST_FAILED = 5, 0.05  # failed judgements, and share of all, that never stop a race
+DELTA = 0.01  # win-rate margin of a race that is begun for a user who names none
+SHOWN = 5  # open queries that a message names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,18 +48,21 @@ class Task:
 class Race:
     """One real decision: ask for the next query and models to judge, tell the outcomes.
 
-    Rows are learned in the drawn order. A judgement that failed (None) is asked for again, and
-    the race waits for it: putting the query off would make the order depend on the outcomes, and
-    the certificate with it. After ``tries`` failures, or by `give_up`, its outcome stays missing;
-    llmsel.racing.elimination says how that counts. When many are missing, `ask` stops asking.
+    Cells are asked for in steps, which are told in any order and learned in the planned one. A
+    judgement that failed (None) is asked for again, and the race waits for it: putting it off would
+    make the order depend on the outcomes, and the certificate with it. After ``tries`` failures, or
+    by `give_up`, its outcome stays missing; the rules say how that counts. When many are missing,
+    `ask` stops asking.
 
     Args:
         pool: the queries and models; outcomes in it are ignored.
-        rule: elimination rule; None takes `Certified`.
+        rule: None takes `llmsel.Audit`: shared queries first, then challengers alone against one
+            champion. `Certified` and `Heuristic` go by shared queries to the end.
         seed: of the random order of the queries; None draws one, which `settings` records. A chosen
             seed is said to be chosen: with outcomes known beforehand, one that suits can be found.
         delta: win-rate margin (0..1) of the early stop, fixed beforehand; 0 for none.
-        batch: queries asked for at once; models are dropped only after each batch.
+        batch: what is planned at once, for judges that work in parallel: queries, with `Audit`
+            cells. It is part of the race: models are dropped only after each step.
         budget: limits; None for none.
         order: query ids in an order of your own, heuristic rules only; None draws a random order.
         tries: failures (None) of a cell after which it is given up.
@@ -92,9 +99,7 @@ class Race:
         seed_drawn: bool | None = False,
     ):
         """Draw the order and open the first step."""
-        self.rule = Certified() if rule is None else rule
-        if not isinstance(self.rule, LockstepRule):
-            raise InputError(f"{self.rule} is no rule of races by whole queries.")
+        self.rule, self._rule_given = Audit() if rule is None else rule, rule is not None
         n = pool.n_queries
         if order is not None and self.rule.certifies:
             raise InputError(REFUSED)
@@ -104,7 +109,7 @@ class Race:
             said = f"tries={tries}, most_failed={most_failed}"
             raise InputError(f"{said}: at least one try, and a share in [0, 1].")
         self.tries, self.most_failed = tries, most_failed
-        self._pool = pool.hide_outcomes()
+        self._pool, self.budget = pool.hide_outcomes(), Budget() if budget is None else budget
         self._delta, self._batch = delta, batch
         self._drawn = True if seed is None else seed_drawn
         self._seed = secrets.randbelow(2**32) if seed is None else seed
@@ -112,20 +117,33 @@ class Race:
         self._order = draw_orders(n, n, realizations=1, seed=self._seed)[0]
         if order is not None:
             self._order = np.array([pool.place(q) for q in order])
-        self._race = Races(
-            1,
-            pool.n_models,
-            baseline=pool.baseline_index,
-            pool_size=n,
-            rule=self.rule,
-            delta=delta,
-            batch=batch,
-            budget=budget,
+        self._told: dict[str, dict[str, int]] = {}
+        self._tried: Counter[tuple[str, str]] = Counter()
+        self._missing: Counter[str] = Counter()  # judgements that are given up, per model
+        self._paid = 0  # cells told, those given up included
+        self._dropped: dict[str, int] = {}
+        self._course = self._begin()
+        self._open: dict[str, dict[str, Cell]] = {}
+        self._show()
+
+    def _begin(self) -> RowRace | AuditRace:
+        """Start the race in the way of its rule."""
+        size, n_models = self._pool.n_queries, self._pool.n_models
+        baseline = self._pool.baseline_index
+        if isinstance(self.rule, Audit):
+            return self.rule.begin(
+                size,
+                n_models,
+                baseline=baseline,
+                delta=self._delta,
+                seed=self._seed,
+                width=self._batch,
+            )
+        if not isinstance(self.rule, LockstepRule):
+            raise InputError(f"{self.rule!r} is no rule that a race can be played by.")
+        return RowRace(
+            self.rule, size, n_models, baseline=baseline, delta=self._delta, batch=self._batch
         )
-        self._live = np.ones(pool.n_models, dtype=bool)
-        self._calls, self._seen, self._failed = 0, 0, Counter[str]()  # of the rows that are learned
-        self._open: dict[str, dict[str, int]] = {}
-        self._begin()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -157,12 +175,13 @@ class Race:
         """
         rest = {key: settings[key] for key in ("seed", "delta", "batch", "order")}
         drawn = settings.get("seed_drawn", False)
-        return cls(pool, from_settings(settings["rule"]), seed_drawn=drawn, **rest, **limits)
+        return cls(pool, rule_of(settings), seed_drawn=drawn, **rest, **limits)
 
     def continuing(self, settings: Mapping[str, Any]) -> Race:
         """Return the race of a log, at its start, if this one may go on with it.
 
-        A seed that was drawn gives way to the log's; a chosen one must be the same.
+        A seed that was drawn gives way to the log's, and a rule that was not named; what was chosen
+        must be the same.
 
         Args:
             settings: of the race in the log.
@@ -173,7 +192,8 @@ class Race:
         own = self.settings
         for key in ("rule", "seed", "delta", "batch", "order"):
             kept = settings.get(key)
-            if own[key] != kept and not (key == "seed" and self._drawn):
+            free = (key == "seed" and self._drawn) or (key == "rule" and not self._rule_given)
+            if own[key] != kept and not free:
                 raise InputError(
                     f"the log holds a race with {key} {kept}, not {own[key]}: a certificate is "
                     "worth nothing when its settings are chosen after looking; go on with those, "
@@ -182,37 +202,40 @@ class Race:
         return Race.of_settings(self._pool, settings, **self._limits())
 
     def _limits(self) -> dict[str, Any]:
-        return {"tries": self.tries, "most_failed": self.most_failed, "budget": self._race.budget}
+        return {"tries": self.tries, "most_failed": self.most_failed, "budget": self.budget}
 
     @property
     def live(self) -> tuple[str, ...]:
         """The models that can still be the best, the baseline included."""
-        return tuple(m for m, w in zip(self._pool.models, self._live, strict=True) if w)
+        return tuple(m for m, w in zip(self._pool.models, self._course.live, strict=True) if w)
 
     def ask(self) -> tuple[Task, ...]:
-        """Return the queries of this step and whom to judge on each; empty when the race is over.
+        """Return what to judge in this step: queries, and whom on each; empty when it is over.
 
-        Models already told are not asked for again. It is empty, too, while too many judgements
-        have failed: see ``most_failed``.
+        What is told already is not asked for again. It is empty, too, while too many judgements
+        have failed (see ``most_failed``), and when the budget does not pay for the step.
         """
-        return () if self.failing else self._tasks()
+        if self.failing or self._broke:
+            return ()
+        left = self.budget.most_calls - self._paid  # an audit's step may be paid in part
+        tasks = []
+        for query, cells in self._open.items():
+            if left <= 0:
+                break
+            models = tuple(cells)[: int(min(left, len(cells)))]
+            text = None if self._pool.texts is None else self._pool.text_of(query)
+            tasks.append(Task(query, text, models))
+            left -= len(models)
+        return tuple(tasks)
 
     @property
     def failing(self) -> bool:
         """True while more judgements have failed than ``most_failed`` allows."""
-        failed = sum(self._failures.values())
-        return failed > max(FEW, self.most_failed * (self._paid[0] + failed))
-
-    def _tasks(self) -> tuple[Task, ...]:
-        judged, tasks = [m for m in self.live if m != self._pool.baseline], []
-        for query, told in self._open.items():
-            if models := tuple(m for m in judged if m not in told):
-                text = None if self._pool.texts is None else self._pool.text_of(query)
-                tasks.append(Task(query, text, models))
-        return tuple(tasks)
+        failed = sum(self._missing.values())
+        return failed > max(FEW, self.most_failed * self._paid)
 
     def tell(self, query: str, outcomes: Mapping[str, int | None]) -> None:
-        """Learn outcomes of one query.
+        """Learn outcomes of one query, in any order.
 
         Args:
             query: its id.
@@ -223,97 +246,107 @@ class Race:
             InputError: a query or model that was not asked for, or an outcome that is none.
                 Nothing is changed then.
         """
-        told = self._told(query)
+        cells = dict(self._asked(query))
         for model, outcome in outcomes.items():
             self._check(query, model, outcome)
         for model, outcome in outcomes.items():
-            if outcome is not None:
-                told[model] = int(outcome)
-                continue
-            self._tried[query, model] += 1
-            if self._tried[query, model] >= self.tries:
-                told[model] = MISSING
-        self._learn()
+            if outcome is None:
+                self._tried[query, model] += 1
+                if self._tried[query, model] < self.tries:
+                    continue
+            self._learn(query, model, MISSING if outcome is None else int(outcome), cells[model])
 
     def _check(self, query: str, model: str, outcome: int | None) -> None:
-        judged = [m for m in self.live if m != self._pool.baseline]
         if model not in self._pool.models:
-            raise unknown("model", model, judged)
-        why = "it was told before" if model in self._open[query] else ""
-        if model not in judged:
-            is_baseline = model == self._pool.baseline
-            why = "it is the baseline" if is_baseline else "it is not judged any more"
-        if why:
+            raise unknown("model", model, self._open[query])
+        if model not in self._open[query]:
+            why = "it is not judged on it"
+            if model in self._told.get(query, ()):
+                why = "it was told before"
+            elif model == self._pool.baseline:
+                why = "it is the baseline"
+            elif model not in self.live:
+                why = "it is not judged any more"
             raise InputError(f"model '{model}' was not asked for on query '{query}': {why}.")
         check_outcome(outcome, model, query=query, known=(-1, 0, 1, None, MISSING))
 
     def give_up(self, query: str) -> None:
-        """Ask no more for the outcomes that this query lacks: they stay unknown.
+        """Ask no more for the outcomes that this query lacks now: they stay unknown.
 
         Raises:
             InputError: a query that was not asked for.
         """
-        told = self._told(query)
-        for model in self.live:
-            if model != self._pool.baseline:
-                told.setdefault(model, MISSING)
-        self._learn()
+        for model, cell in list(self._asked(query).items()):
+            self._learn(query, model, MISSING, cell)
 
     def verdict(self) -> RaceVerdict:
         """Say who wins, or leads, and what that is worth."""
-        calls, queries = self._paid
-        return self._race.verdict(
+        stop = self._course.stop or (BUDGET if self._broke else FAILED if self.failing else "")
+        dropped = [self._dropped.get(model, 0) for model in self._pool.models]
+        return give_verdict(
             self._pool.models,
-            failing=self.failing,
-            calls=calls,
-            queries=queries,
-            failed=self._failures,
+            winners=self._course.winners,
+            dropped=np.array(dropped),
+            stop=stop,
+            alpha=getattr(self.rule, "alpha", None) if self.rule.certifies else None,
+            delta=self._delta,
+            n_queries=self._pool.n_queries,
+            calls=self._paid - sum(self._missing.values()),
+            queries=len(self._told),
+            failed=self._missing,
             seed_chosen=self._drawn is False and self._given is None,
         )
 
     @property
-    def _paid(self) -> tuple[int, int]:
-        """Outcomes told and queries touched so far, those of the open batch included."""
-        told = [row.values() for row in self._open.values() if row]
-        given = sum(outcome != MISSING for row in told for outcome in row)
-        return self._calls + given, self._seen + len(told)
+    def _broke(self) -> bool:
+        """True if the budget does not pay for the step that is open."""
+        return bool(self._open) and (self._too_dear or self._paid >= self.budget.most_calls)
 
-    @property
-    def _failures(self) -> Counter[str]:
-        """Judgements that are given up, per model, those of the open batch included."""
-        rows = self._open.values()
-        return self._failed + Counter(m for row in rows for m, a in row.items() if a == MISSING)
-
-    def _told(self, query: str) -> dict[str, int]:
-        if query not in self._pool.queries:
-            raise unknown("query id", query, self._open or self._pool.queries)
+    def _asked(self, query: str) -> dict[str, Cell]:
         if query not in self._open:
-            now = ", ".join(f"'{q}'" for q in self._open) or "none, the race is over"
-            raise InputError(f"query '{query}' was not asked for; open now: {now}.")
+            self._pool.place(query)  # raises for one that the pool does not have
+            named = [f"'{q}'" for q in self._open]
+            now = ", ".join(named[:SHOWN]) or "none, the race is over"
+            more = f" and {len(named) - SHOWN} more" if len(named) > SHOWN else ""
+            raise InputError(f"query '{query}' was not asked for; open now: {now}{more}.")
         return self._open[query]
 
-    def _begin(self) -> None:
-        """Open the next batch, unless the race is over."""
-        race = self._race
-        self._open = {}
-        self._tried: Counter[tuple[str, str]] = Counter()
-        if not len(race.who):
-            return
-        count = race.begin_batch()
-        if len(race.who):
-            places = self._order[race.now.seen : race.now.seen + count]
-            self._open = {self._pool.queries[i]: {} for i in places}
+    def _learn(self, query: str, model: str, outcome: int, cell: Cell) -> None:
+        """Count one outcome; with the last one of a step the race goes on."""
+        self._told.setdefault(query, {})[model] = outcome
+        self._paid += 1
+        self._missing[model] += outcome == MISSING
+        del self._open[query][model]
+        if not self._open[query]:
+            del self._open[query]
+        self._course.tell(cell, outcome)
+        if not self._open:
+            self._note_dropped()
+            self._show()
 
-    def _learn(self) -> None:
-        """Hand the batch to the race once every row is complete, in drawn order."""
-        if self._tasks():
-            return
-        rows = np.full((1, len(self._open), self._pool.n_models), MISSING, dtype=np.int8)
-        for row, told in zip(rows[0], self._open.values(), strict=True):
-            row[self._pool.baseline_index] = 0
-            for model, outcome in told.items():
-                row[self._pool.column(model)] = outcome
-        (self._calls, self._seen), self._failed = self._paid, self._failures
-        self._race.learn(rows)
-        self._live = self._live & (self._race.dropped[0] == 0)
-        self._begin()
+    def _show(self) -> None:
+        """Open the step that the race plans now, by query."""
+        self._open = {}
+        cells = self._course.ask()
+        for place, column in cells:
+            row = self._open.setdefault(self._pool.queries[self._order[place]], {})
+            row[self._pool.models[column]] = place, column
+        touched = len(self._told.keys() | self._open.keys())
+        price = len(cells) if isinstance(self._course, RowRace) else 1
+        self._too_dear = self._paid + price > self.budget.most_calls
+        self._too_dear |= touched > self.budget.most_queries
+
+    def _note_dropped(self) -> None:
+        """Note for newly dropped models on how many queries they were judged."""
+        for model in set(self._pool.models) - set(self.live) - set(self._dropped):
+            judged = sum(model in row for row in self._told.values())
+            self._dropped[model] = judged if model != self._pool.baseline else len(self._told)
+
+
+def rule_of(settings: Mapping[str, Any]) -> Rule:
+    """Make the rule of a race with these `Race.settings`.
+
+    Raises:
+        InputError: a rule that llmsel does not know, or parameters that it does not have.
+    """
+    return from_settings(settings["rule"], RULES | {"Audit": Audit})

@@ -6,7 +6,11 @@ __all__ = [
     "STYLES",
     "band",
     "curve",
+    "decision",
+    "export",
     "forest",
+    "log_to_mlflow",
+    "model_table",
     "new_axes",
     "null_strip",
     "overview",
@@ -14,9 +18,11 @@ __all__ = [
     "save",
     "simplex",
     "style",
+    "verdict_table",
     "write_report",
 ]
 
+from .export import decision, export, log_to_mlflow, model_table, verdict_table
 from .figures import (
     INK,
     MARK,

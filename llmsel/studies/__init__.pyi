@@ -53,6 +53,7 @@ __all__ = [
     "read_table",
     "rebased",
     "run",
+    "run_official",
     "run_votes",
     "score",
     "sensitivity",
@@ -81,6 +82,7 @@ from .methods.desk import Desk, Method
 from .methods.ladder import Ladder
 from .methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
 from .methods.racing import Racing
+from .official import run_official
 from .paired import area, compare, mean_interval, verdict
 from .parameters import (
     CandidatesOnly,

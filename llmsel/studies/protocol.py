@@ -27,6 +27,7 @@ from llmsel._base.files import VERSION, cache_dir, write_atomically
 from llmsel.pool import Pool, draw_orders
 from llmsel.studies.provenance import digest
 
+OURS, OFFICIAL = "ours", "official"  # modes: who draws the pools, breaks ties and names the answer
 PACKAGE = Path(__file__).parents[1]
 # the code that a half-finished experiment must be finished with
 ENGINE = (
@@ -69,11 +70,13 @@ class Protocol:
         pool: the benchmark, with outcomes.
         orders: int32, shape ``(R, P)``: the pool of each realization in its random order.
         seed: of the orders.
+        mode: `OURS`, or `OFFICIAL` (see `llmsel.studies.official`).
     """
 
     pool: Pool
     orders: np.ndarray
     seed: int
+    mode: str = OURS
 
     @classmethod
     def draw(cls, pool: Pool, *, realizations: int, pool_size: int | None, seed: int) -> Protocol:
@@ -115,6 +118,7 @@ class Protocol:
             "benchmark": self.pool.name,
             "simulated": self.pool.simulated,
             **more,
+            "mode": self.mode,
             "realizations": self.realizations,
             "pool_size": self.pool_size,
             "seed": self.seed,

@@ -62,10 +62,18 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.methods": ("calls",),
     "llmsel.racing.audit": ("audit",),
     "llmsel.studies.methods.auditing": ("audit",),
+    "llmsel.studies.calibrated": ("queries", "calibrated"),
+    "llmsel.studies.clones": ("queries", "clones"),
+    "llmsel.studies.committee": ("queries", "readings"),
+    "llmsel.studies.over_queries": ("queries", "readings"),
+    "llmsel.studies.tuning": ("queries", "tuning"),
+    "llmsel.studies.official": ("queries", "official"),
+    "llmsel.studies.receipt": ("queries", "official"),
 }
 ALWAYS = ("votes", "tables")
 ENGINE = (*ALWAYS, "queries", "calls")
-FAMILIES = (*ENGINE, "audit")  # only studies play audit races
+# the last are needed by a few studies only
+FAMILIES = (*ENGINE, "audit", "calibrated", "clones", "official", "readings", "tuning")
 
 
 # -- the engine ---------------------------------------------------------------------------------

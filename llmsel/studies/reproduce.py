@@ -85,8 +85,14 @@ def batch(path: Path = BATCH) -> dict[str, Run]:
     """Read the list of runs.
 
     Raises:
-        InputError: a field that does not exist, a name used twice, or an output of two runs.
+        InputError: no list, as without a checkout; a field that does not exist, a name used twice,
+            or an output of two runs.
     """
+    if path == BATCH and not path.exists():
+        raise InputError(
+            f"'{path}' is not here: runs are made from a checkout of llmsel; clone the repository "
+            "and name its folder in LLMSEL_ROOT."
+        )
     runs: dict[str, Run] = {}
     fields = [f.name for f in dataclasses.fields(Run)]
     for entry in tomllib.loads(read_text(path)).get("run", []):

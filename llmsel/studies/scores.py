@@ -2,8 +2,8 @@
 
 Definitions of ARCHITECTURE.md, "Method". A strategy's answer after b annotations is the model with
 the highest win rate on them (the baseline takes part with 1/2); t models tied at the top count 1/t
-each. The truth is the model, or the models, with the highest win rate on the whole pool of the
-realization.
+each; in a result of the official mode the first of them is the answer. The truth is the model, or
+the models, with the highest win rate on the whole pool of the realization.
 
 The intervals here describe the draw of the pools only. All realizations share one set of queries
 and one set of votes, so a different benchmark of the same kind may differ by more.
@@ -20,7 +20,7 @@ import pandas as pd
 from llmsel._base.intervals import percentile
 from llmsel._base.intervals import wilson as wilson
 from llmsel.pool import MISSING
-from llmsel.studies.protocol import Result
+from llmsel.studies.protocol import OFFICIAL, Result
 
 NEAR_BEST = (0.1, 0.5, 1.0, 2.5, 5.0)  # percent below the best win rate
 IDENTIFICATION, GAP = "identification", "gap"
@@ -48,6 +48,7 @@ def score(result: Result) -> Scores:
     outcomes = result.pool.need("outcomes")
     n_models = outcomes.shape[1]
     complete = not (outcomes == MISSING).any()
+    official = result.parameters.get("mode") == OFFICIAL
     scores = {}
     for strategy, chosen in result.chosen.items():
         realizations, budget = chosen.shape
@@ -57,6 +58,8 @@ def score(result: Result) -> Scores:
         for start in range(0, realizations, step):
             part = slice(start, start + step)
             answer = leaders(outcomes[chosen[part]], complete)
+            if official:
+                answer = first_leader(answer)
             answer = answer / answer.sum(axis=-1, keepdims=True)
             truth = result.pool.win_rates(result.orders[part])[:, None]
             best = truth.max(axis=-1, keepdims=True)
@@ -79,6 +82,13 @@ def leaders(rows: np.ndarray, complete: bool) -> np.ndarray:
     count = np.cumsum(judged, axis=1, dtype=np.int32)
     rate = np.where(count > 0, total / np.maximum(count, 1), -np.inf)
     return np.asarray(rate >= rate.max(axis=-1, keepdims=True) - SLACK)
+
+
+def first_leader(leading: np.ndarray) -> np.ndarray:
+    """Keep the first of the leading models: bool, same shape ``(..., M)``."""
+    first = np.zeros_like(leading)
+    np.put_along_axis(first, leading.argmax(axis=-1)[..., None], True, axis=-1)
+    return first
 
 
 def curves(result: Result, scores: Scores | None = None) -> pd.DataFrame:

@@ -7,8 +7,10 @@ here. One function per family of results:
 
 ``votes``: pools, weak judges and similarities. ``queries``: what strategies pick. ``calls``: what
 races and their peers pay and name. ``audit``: the same of audit races with more settings, for the
-runs that play them. ``tables``: what is computed from picks and answers (fixed ones here, so that
-the families do not depend on each other).
+runs that play them. ``calibrated``, ``clones``, ``official``, ``readings``, ``tuning``: how right
+the belief is, copies of a model, the paper's method in its authors' mode, other readings of it,
+eps tuned on the weak judges. ``tables``: what is computed from picks and answers (fixed ones here,
+so that the families do not depend on each other).
 """
 
 from __future__ import annotations
@@ -26,18 +28,26 @@ from llmsel.racing.audit import Audit
 from llmsel.racing.elimination import Certified, Heuristic, LockstepRule, Standing
 from llmsel.racing.race import Budget
 from llmsel.similarity import KINDS, similarity
-from llmsel.strategies import LLMSelector, SelectLLM, possible
+from llmsel.strategies import LLMSelector, SelectLLM, Strategy, possible
 from llmsel.studies import baselines, efficiency, greedy, groups, paired, parameters, scores
+from llmsel.studies import tuning as tune
 from llmsel.studies import votes as judges
 from llmsel.studies.by_call import Contest, compete, stratified
 from llmsel.studies.by_query import run
+from llmsel.studies.calibrated import overconfidence, reliability, sayings
+from llmsel.studies.clones import KINDS as CLONES
+from llmsel.studies.clones import FamilyPrior, clone_effect, families, with_clones
+from llmsel.studies.committee import every_form
 from llmsel.studies.diagnose import diagnose
 from llmsel.studies.methods.anytime import Anytime
 from llmsel.studies.methods.auditing import Auditing
 from llmsel.studies.methods.desk import Method
 from llmsel.studies.methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
 from llmsel.studies.methods.racing import Racing
+from llmsel.studies.official import run_official
+from llmsel.studies.over_queries import on_half_boards, over_halves
 from llmsel.studies.protocol import Result
+from llmsel.studies.receipt import alias_experiment, summary, toy
 from llmsel.weak_judges import VARIANTS, add_votes
 
 PROTOCOL: dict[str, Any] = {"realizations": 9, "pool_size": 30, "seed": 1, "jobs": 1}
@@ -131,6 +141,48 @@ def audit() -> Iterator[Any]:
         yield contest.leaders, contest.ends
 
 
+def calibrated() -> Iterator[Any]:
+    """What is said of the favourite, and how often it is right."""
+    said = sayings(_fixed_result(made(gaps=True)), "Random", [5, 20], draws=25)
+    yield said, reliability(said), overconfidence(said)
+
+
+def clones() -> Iterator[Any]:
+    """Clones of a model, and the prior that bears them."""
+    pool = worded()
+    weighted = FamilyPrior(members="weighted")
+    players: list[str | Strategy] = ["LLM Selector", "Select-LLM", FamilyPrior(), weighted]
+    clean = run(pool, players, **PROTOCOL)
+    yield clean.chosen, families(made(), 0.3)
+    for kind in CLONES:
+        other = run(with_clones(pool, pool.candidates[0], kind), players, **PROTOCOL)
+        yield other.chosen, clone_effect(clean, other, budget=10)
+
+
+def official() -> Iterator[Any]:
+    """The official mode and the aliases of the receipt."""
+    for pool in (made(), made(gaps=True)):
+        result = run_official(pool, ["LLM Selector", "Uncertainty"], **PROTOCOL)
+        yield result.chosen, result.near_ties, scores.score(result)
+    small = alias_experiment(toy(40, 4), "toy", seeds=9)
+    yield small.paths, small.regrets, summary(small, "toy")
+
+
+def readings() -> Iterator[Any]:
+    """Other readings of the named methods, and intervals over queries."""
+    for pool in (worded(), made(gaps=True)):
+        yield run(pool, every_form(pool), **PROTOCOL).chosen
+    halves = on_half_boards(made(), ["Random", "LLM Selector"], halves=2, **PROTOCOL)
+    yield halves, over_halves(0.1, halves.to_numpy()[:, 0])
+
+
+def tuning() -> Iterator[Any]:
+    """The pair tuned on weak votes, and what it changes."""
+    pool = made()
+    pairs = tune.pairs_by_seed(pool, 2, step=0.25, realizations=4, jobs=1)
+    yield tune.against_default(pool, pairs, **PROTOCOL), tune.cost()
+
+
 def tables() -> Iterator[Any]:
     """Scores, curves, efficiencies, diagnoses and intervals of fixed picks and answers."""
     for pool in (made(), made(gaps=True)):
@@ -217,4 +269,18 @@ def _fixed_contest(result: Result) -> Contest:
     return Contest(result.pool, result.orders, grid, leaders, {"one": ends}, {"one": 0.02}, NAMED)
 
 
-FAMILIES = {function.__name__: function for function in (votes, queries, calls, audit, tables)}
+FAMILIES = {
+    function.__name__: function
+    for function in (
+        votes,
+        queries,
+        calls,
+        audit,
+        calibrated,
+        clones,
+        official,
+        readings,
+        tuning,
+        tables,
+    )
+}

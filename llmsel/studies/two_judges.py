@@ -12,7 +12,7 @@ import pandas as pd
 from llmsel._base.errors import InputError
 from llmsel.pool import Pool
 from llmsel.racing.audit import Audit, AuditRace, TwoJudges
-from llmsel.studies.efficiency import mean_interval
+from llmsel._base.intervals import mean_interval
 from llmsel.studies.protocol import Block, Protocol, play
 from llmsel.studies.scores import SLACK
 
@@ -83,7 +83,7 @@ def two_judges(
         pool.name,
         jobs=jobs,
     )
-    frames = []
+    frames: list[pd.DataFrame] = []
     for price, part in zip((np.nan, *prices), parts.values(), strict=True):
         frame = pd.DataFrame({"realization": np.arange(realizations), "price": price} | part)
         frame["bill"] = frame["calls"] + np.nan_to_num(price) * frame["verdicts"]
@@ -125,7 +125,13 @@ def price_table(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def gauge_course(
-    pool: Pool, price: float, *, pool_size: int, seed: int = 0, realization: int = 0, every: int = 25
+    pool: Pool,
+    price: float,
+    *,
+    pool_size: int,
+    seed: int = 0,
+    realization: int = 0,
+    every: int = 25,
 ) -> pd.DataFrame:
     """Follow the gauge of one race.
 
@@ -158,9 +164,7 @@ def gauge_course(
 def _begin(
     pool: Pool, order: np.ndarray, rule: Audit, *, seed: int, options: dict[str, Any]
 ) -> AuditRace:
-    return rule.begin(
-        len(order), pool.n_models, baseline=pool.baseline_index, seed=seed, **options
-    )
+    return rule.begin(len(order), pool.n_models, baseline=pool.baseline_index, seed=seed, **options)
 
 
 def _race(race: AuditRace, table: np.ndarray, verdicts: np.ndarray, watch: Any = None) -> None:

@@ -12,7 +12,7 @@ from llmsel._base.errors import InputError
 from llmsel.answers.formats import FORMATS
 from llmsel.answers.inspect_log import zipfile_with_zstandard
 from llmsel.answers.read import read_answers
-from llmsel.pool import Pool
+from llmsel.pool import NO_ANSWER, Pool
 
 ANSWERS = Path(__file__).parents[1] / "fixtures" / "answers"
 EXPECTED = {
@@ -237,3 +237,71 @@ def test_alpacaeval_asks_some_instructions_twice(tmp_path):
     frame = read_answers(path)
     assert frame["query_id"].nunique() == 2 and list(frame["response"]) == ["0", "1"]
     assert pd.api.types.is_object_dtype(frame["response"])
+
+
+def failing_arena(tmp_path):
+    """Two models of Arena-Hard v0.1, two turns; each has failed at one of three queries."""
+    questions = [
+        {
+            "question_id": f"u{i}",
+            "cluster": "Maths",
+            "turns": [{"content": f"{i}?"}, {"content": "+1?"}],
+        }
+        for i in range(3)
+    ]
+    written(tmp_path, "question.jsonl", questions)
+    for model, fails in (("a", 0), ("b", 1)):
+        rows = []
+        for i in range(3):
+            second = "$ERROR$" if i == fails else f"{i + 1}"
+            turns = [{"content": f"{i}"}, {"content": second}]
+            choices = [{"index": 0, "turns": turns}]
+            rows.append({"question_id": f"u{i}", "model_id": model, "choices": choices})
+        written(tmp_path, f"model_answer/{model}.jsonl", rows)
+    return tmp_path
+
+
+def test_all_that_is_missing_is_told_at_once(tmp_path):
+    folder = failing_arena(tmp_path)
+    with pytest.raises(InputError) as told:
+        read_answers(folder)
+    said = str(told.value)
+    assert said.startswith("2 answers missing: ") and "missing=drop" in said
+    assert "a.jsonl', line 1: the model failed" in said and "b.jsonl', line 2: the mod" in said
+    with pytest.raises(InputError, match=r"unknown rule for what is missing 'los'.*'loss'"):
+        read_answers(folder, missing="los")
+
+
+def test_queries_with_a_missing_answer_can_be_left_out(tmp_path):
+    frame = read_answers(failing_arena(tmp_path), missing="drop")
+    assert list(frame["query_id"]) == ["u2", "u2"]
+    (tmp_path / "model_answer" / "c.jsonl").write_text("")
+    rows = [{"question_id": "u9", "model_id": "c", "choices": [{"index": 0, "turns": ["x"]}]}]
+    written(tmp_path, "model_answer/c.jsonl", rows)
+    with pytest.raises(InputError, match="no query has the answers of all models"):
+        read_answers(tmp_path, missing="drop")
+
+
+def test_a_missing_answer_can_count_as_lost(tmp_path):
+    frame = read_answers(failing_arena(tmp_path), missing="loss")
+    table = frame.set_index(["model", "query_id"])["response"]
+    assert table["a", "u0"] == table["b", "u1"] == NO_ANSWER
+    assert Pool.from_frame(frame, "a").n_queries == 3
+    frame = frame[frame["response"] != NO_ANSWER]  # never asked at all: the same
+    assert len(read_answers(frame)) == 4
+    again = read_answers(frame, missing="loss").set_index(["model", "query_id"])["response"]
+    assert again.sort_index().equals(table.sort_index())
+
+
+def test_all_turns_are_shown_and_categories_kept(tmp_path):
+    frame = read_answers(failing_arena(tmp_path), missing="drop")
+    assert list(frame["query"]) == ["[Turn 1]\n2?\n\n[Turn 2]\n+1?"] * 2
+    assert list(frame["response"]) == ["[Turn 1]\n2\n\n[Turn 2]\n3"] * 2
+    assert list(frame["category"]) == ["Maths"] * 2
+
+
+def test_a_failure_that_was_generated_again_is_none(tmp_path):
+    failed = {"question_id": "q", "model_id": "m", "choices": [{"turns": ["$ERROR$"]}]}
+    mended = {"question_id": "q", "model_id": "m", "choices": [{"turns": ["yes"]}]}
+    path = written(tmp_path, "m.jsonl", [failed, mended])
+    assert list(read_answers(path)["response"]) == ["yes"]

@@ -136,6 +136,6 @@ def test_claims_are_checked_and_refreshed(run, monkeypatch, tmp_path):
 
 @pytest.mark.slow
 def test_the_package_runs_as_a_module():
-    command = [sys.executable, "-m", "llmsel.cli", "--version"]
+    command = [sys.executable, "-m", "llmsel", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == f"llmsel {__version__}\n"

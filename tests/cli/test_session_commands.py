@@ -55,11 +55,12 @@ def test_a_person_may_race(tmp_path):
     for other, message in (
         (("--delta", "0.2"), "a race with delta 0.05, not 0.2"),
         (("--stop", "heuristic"), "holds a race with rule"),
+        (("--stop", "certified"), "holds a race with rule"),
         (("--strategy", "Random"), "leave --strategy out"),
     ):
         assert message in mistake(*ask, *other)
     ok("session", "tell", log, first["query"], "gamma=draw", *pool)
-    second = json.loads(ok(*ask, "--race", "--stop", "certified", "--json"))
+    second = json.loads(ok(*ask, "--race", "--json"))
     ok("session", "tell", log, second["query"], "beta=loss", "gamma=win", *pool)
     assert "the race is over: 'gamma' is the best of this pool" in mistake(*ask)
     assert "'gamma' is the best" in ok("session", "status", log, *pool)
@@ -144,3 +145,16 @@ def test_generate_tells_each_reason_once_and_goes_on_later(tmp_path):
     assert result.exit_code == 1 and "5 new answers" in result.stdout
     assert "5 failed; run the same command again for them." in result.stderr
     assert result.stderr.count("answered 404") == 1  # the others were not asked: same reason
+
+
+def test_a_forecast_says_what_each_margin_is_likely_to_cost(tmp_path):
+    log, pool = tmp_path / "log.jsonl", ("--pool", ANSWERS, "--baseline", "alpha")
+    lines = ok("session", "forecast", log, *pool).splitlines()
+    assert len(lines) == 3 and all("no outcome yet: a wide guess" in line for line in lines)
+    assert not log.exists()  # looking begins nothing
+    first = json.loads(ok("session", "ask", log, *pool, "--race", "--json"))
+    ok("session", "tell", log, first["query"], "beta=loss", *pool)
+    (found,) = json.loads(ok("session", "forecast", log, *pool, "--delta", "0.1", "--json"))
+    assert (found["delta"], found["known"]) == (0.1, 1)
+    assert 0 < found["low"] <= found["middle"] <= found["high"] <= found["everyone"]
+    assert "margin" in mistake("session", "forecast", log, *pool, "--delta", "2")

@@ -194,7 +194,7 @@ def test_a_person_races_by_default_and_a_log_is_in_random_order(pool, tmp_path):
     with AnnotationLog(tmp_path / "log.jsonl", pool) as log:
         assert log.session.strategy.name == "Random"
         view = AnnotationView(log, "ann")
-        assert view._race is not None and log.race["rule"]["name"] == "Certified"
+        assert view._race is not None and log.race["rule"]["name"] == "Audit"
         assert log.race["delta"] == 0.01 and log.race["seed_drawn"]
         view.press("1")
         race = log.race

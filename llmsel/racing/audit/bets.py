@@ -72,11 +72,25 @@ class Bet:
     Attributes:
         weight: float64 (rem,): draw with chances proportional to it.
         growth: nats that a draw is expected to bring; 0 without a bet.
+        reached: number of growth factors in RATES that can be reached.
     """
 
-    def __init__(self, level: np.ndarray, weight: np.ndarray, pads: np.ndarray, growth: float):
-        """Keep the predicted levels, int (rem,), weights, and pads by level, float64 (LEVELS,)."""
-        self.weight, self.growth, self._level, self._pads = weight, growth, level, pads
+    def __init__(self, level: np.ndarray, counts: np.ndarray, table: BetTable, reached: int):
+        """Bet for the growth factor ``RATES[reached - 1]``.
+
+        Args:
+            level: int (rem,), predicted levels.
+            counts: int (LEVELS,), queries of each level.
+            table: of all bets.
+            reached: 0 for equal weights, and no bet.
+        """
+        self._level, self._counts, self.reached = level, counts, reached
+        self.growth: float = LOG_RATES[reached - 1] if reached else 0.0
+        if reached:
+            self.weight = table.weight[reached - 1].take(level)
+            self._pads = table.pad[reached - 1]
+        else:
+            self.weight, self._pads = np.ones(len(level)), NO_BET
 
     def needed(self, nats: float) -> int:
         """Return the draws that are expected to bring some nats; all without a bet."""
@@ -92,10 +106,11 @@ class Bet:
     @property
     def pads(self) -> float:
         """The sum of all pads; nan without a bet."""
-        return float(np.bincount(self._level, minlength=LEVELS) @ self._pads)
+        return float(self._counts @ self._pads)
 
     def remove(self, at: int) -> None:
         """Leave out one position; the last takes it."""
+        self._counts[self._level[at]] -= 1
         self.weight[at], self._level[at] = self.weight[-1], self._level[-1]
         self.weight, self._level = self.weight[:-1], self._level[:-1]
 
@@ -110,25 +125,31 @@ class Bet:
 NO_BET = np.full(LEVELS, np.nan)
 
 
-def best_bet(p: np.ndarray, slack: float, draws: float) -> Bet:
+def best_bet(p: np.ndarray, slack: float, draws: float, *, near: int = 0) -> Bet:
     """Return the bet of most growth.
 
     Args:
         p: float64 (rem,), predicted loss fractions.
         slack: D.
         draws: share of draws over p (1 - p).
+        near: ``reached`` of a bet on nearly the same queries; it only saves time.
 
     Returns:
         Without a growth to be expected: equal weights, and no bet.
     """
     table = bet_table(draws)
     level = (p * LEVELS).astype(np.intp)
-    counts = np.bincount(level, minlength=LEVELS)
-    reached = int(np.count_nonzero(table.gain @ counts > slack))
-    if not reached:
-        return Bet(level, np.ones(len(p)), NO_BET, 0.0)
-    weight, pads = table.weight[reached - 1].take(level), table.pad[reached - 1]
-    return Bet(level, weight, pads, LOG_RATES[reached - 1])
+    counts = np.bincount(level, minlength=LEVELS).astype(float)
+    return Bet(level, counts, table, _reached(table.gain, counts, slack, near))
+
+
+def _reached(gain: np.ndarray, counts: np.ndarray, slack: float, near: int) -> int:
+    """Count the growth factors within reach; the gain falls with the factor."""
+    if 0 < near < len(gain):
+        this, next_ = (gain[near - 1 : near + 1] @ counts).tolist()
+        if this > slack >= next_:
+            return near
+    return int(np.count_nonzero(gain @ counts > slack))
 
 
 def expected_draws(counts: np.ndarray, slack: float, *, short: float, draws: float) -> float:

@@ -11,7 +11,7 @@ from llmsel.racing.audit.bets import Bet, best_bet
 from llmsel.racing.audit.gauge import Trial, compare, logit
 from llmsel.racing.audit.predictor import LossPredictor
 
-EVERY = 4  # draws between two comparisons of bets for the gauge
+EVERY = 4  # draws from one comparison of bets for the gauge to the next
 
 Cell = tuple[int, int]  # place of the query, column of the model
 
@@ -42,8 +42,8 @@ class Duel:
         places: int (rem,), its open queries.
 
     Attributes:
-        count, drawn: queries open, and drawn.
-        gauged: its bets are compared with those that know nothing of the last feature.
+        count, drawn: numbers of queries that are open, and that were drawn.
+        gauged: bets are compared with those that would not know the last feature.
     """
 
     def __init__(self, model: int, places: np.ndarray):
@@ -51,22 +51,17 @@ class Duel:
         self.model, self.count, self.drawn = model, len(places), 0
         self.gauged = False
         self._places = places
-        self._known = np.empty((3, len(places)))  # base, spread and part of LossPredictor
-        self._version = -1
+        self._base, self._doubt = np.empty((2, len(places)))  # see LossPredictor
+        self._version, self._reached = -1, 0
 
     def predict(self, predictor: LossPredictor) -> np.ndarray:
         """Predict the loss fractions of the open queries: float64 (count,)."""
         if self._version != predictor.version:
             places = self._places[: self.count]
-            self._known[0, : self.count] = predictor.base(self.model, places)
-            self._known[1, : self.count] = predictor.spread_query[places]
-            self._known[2, : self.count] = predictor.part(self.model, places)
+            self._base[: self.count] = predictor.base(self.model, places)
+            self._doubt[: self.count] = predictor.doubt(places)
             self._version = predictor.version
-        return predictor.predict(self.model, *self._known[:2, : self.count])
-
-    def outdate(self) -> None:
-        """Have everything predicted anew, for the features changed."""
-        self._version = -1
+        return predictor.predict(self.model, self._base[: self.count], self._doubt[: self.count])
 
     def draw(
         self,
@@ -86,30 +81,34 @@ class Duel:
             pick: takes the model and weights, draws a position, returns it with its chance.
         """
         p = self.predict(predictor)
-        bet = best_bet(p, slack, predictor.draws)
+        bet = best_bet(p, slack, predictor.draws, near=self._reached)
+        self._reached = bet.reached
         trials = self._trials(predictor, bet, p, slack) if self.gauged else None
         draws = []
-        for _ in range(min(most, bet.needed(short))):
+        for later in reversed(range(min(most, bet.needed(short)))):
             at, chance = pick(self.model, bet.weight)
             cell = (int(self._places[at]), self.model)
             trial = None if trials is None else trials(cell[0])
             draws.append(Draw(cell, chance, bet.pad(at), bet.pads, trial))
-            bet.remove(at)
             self._remove(at)
+            if later:
+                bet.remove(at)
         return draws
 
     def _trials(
         self, predictor: LossPredictor, bet: Bet, p: np.ndarray, slack: float
     ) -> Callable[[int], Trial]:
         """Compare a bet with one that does not know the last feature; return trials by place."""
-        base, spread, part = self._known[:, : self.count]
+        places = self._places[: self.count].copy()
+        part = predictor.part(self.model, places)
         # the mean stays: the verdicts have chosen which queries are still open
-        without = predictor.predict(self.model, base - part + part.mean(), spread)
-        shift, growth = logit(p) - logit(without), None
+        base = self._base[: self.count] - part + part.mean()
+        without = predictor.predict(self.model, base, self._doubt[: self.count])
+        logits, growth = logit(without), None
+        shift = logit(p) - logits
         if self.drawn % EVERY == 0 and bet.growth > 0:
             other = best_bet(without, slack, predictor.draws)
             growth = compare(bet, other, without, shift, slack=slack, draws=predictor.draws)
-        places, logits = self._places[: self.count].copy(), logit(without)
 
         def trial(place: int) -> Trial:
             at = int(np.flatnonzero(places == place)[0])
@@ -121,5 +120,5 @@ class Duel:
         """Close one query: the last one takes its position."""
         self.count -= 1
         self.drawn += 1
-        self._places[at] = self._places[self.count]
-        self._known[:, at] = self._known[:, self.count]
+        for values in (self._places, self._base, self._doubt):
+            values[at] = values[self.count]

@@ -75,10 +75,11 @@ class Ledger:
 
     def slack(self, model: int, champion: int, margin: float) -> float:
         """Return how much a model may still lose and end ``margin`` above a champion's low sum."""
-        total, unknown = self.total, self.unknown
-        need = total[champion] - 0.5 * unknown[champion] + margin
-        ahead = (self.pool_size - self.judged[model]) * self.half[model]
-        return float(total[model] + 0.5 * unknown[model] + ahead - need)
+        total, unknown = self.total.item, self.unknown.item  # numbers of Python's: three a draw
+        need = total(champion) - 0.5 * unknown(champion) + margin
+        ahead = (self.pool_size - self.judged.item(model)) * self.half.item(model)
+        slack: float = total(model) + 0.5 * unknown(model) + ahead - need
+        return slack
 
     def open_places(self, model: int) -> np.ndarray:
         """Return the queries on which a model is not judged: int (rem,)."""

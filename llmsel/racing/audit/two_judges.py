@@ -68,8 +68,7 @@ class TwoJudges(AuditRace):
         if self._waits:
             return
         self.cheap.settle()
-        for duel in self._duels.values():
-            duel.outdate()
+        self.predictor.outdate()
         if self.cheap.bought.sum() <= EARLY:  # how far the judges agree is learned fastest now
             self.predictor.fit()
         self._advance()

@@ -86,6 +86,42 @@ def llm_selector(
     return run(score, observe, order, budget)
 
 
+def official(
+    votes: Votes,
+    outcomes: Outcomes,
+    drawn: Sequence[int],
+    budget: int,
+    eps_loss: float = 0.2,
+    eps_draw: float = 0.4,
+) -> list[int]:
+    """LLM Selector in the official mode: plain argmin in the order drawn, plain entropy."""
+    models, judges = len(votes[0]), len(votes[0][0])
+    pi = [1 / models] * models
+
+    def after(row: Sequence[int]) -> list[float]:
+        p = [pi[j] * likelihood(row[j], eps_loss, eps_draw) for j in range(models)]
+        z = sum(p)
+        return [x / z for x in p]
+
+    def score(i: int) -> float:
+        guesses = [after([votes[i][j][k] for j in range(models)]) for k in range(judges)]
+        return sum(-sum(x * math.log(x) for x in p if x > 0) for p in guesses) / judges
+
+    remaining, chosen = list(drawn), []
+    for _ in range(budget):
+        i = min(remaining, key=score)  # the first of equals
+        remaining.remove(i)
+        chosen.append(i)
+        pi[:] = after(outcomes[i])
+    return chosen
+
+
+def official_answer(outcomes: Outcomes, chosen: Sequence[int]) -> int:
+    """First of the models with the highest mean outcome."""
+    models = range(len(outcomes[0]))
+    return max(models, key=lambda j: sum(outcomes[i][j] for i in chosen))
+
+
 def shares(votes: Votes, i: int, j: int) -> list[float]:
     """Shares of the judges that vote loss, draw and win."""
     count = Counter(votes[i][j])

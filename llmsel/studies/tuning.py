@@ -1,0 +1,97 @@
+"""The one way in which eps is tuned on the weak judges, in every notebook.
+
+The paper tunes eps on the weak judges alone; of its grid and criterion nothing is known to us. Here
+the criterion of `llmsel.studies.parameters.tune` is used on pools that do not depend on the
+experiment that follows, so that one board has one tuned pair, wherever it is tuned. No judgement is
+paid for: what it costs is the runs that `cost` counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from llmsel.pool import Pool
+from llmsel.strategies import LLMSelector
+from llmsel.studies.by_query import run
+from llmsel.studies.paired import compare
+from llmsel.studies.parameters import eps_grid, tune_eps
+from llmsel.studies.scores import score
+
+STEP = 0.1  # of the grid
+REALIZATIONS = 30
+LARGEST = 400  # queries per pool: half of the board, and no more than this
+DEFAULT = (0.2, 0.4)
+
+
+def tuned_on_votes(
+    pool: Pool, seed: int = 0, *, step: float = STEP, realizations: int = REALIZATIONS, **more: Any
+) -> tuple[LLMSelector, pd.DataFrame]:
+    """Tune eps on the weak judges: the one criterion, on the one kind of pools.
+
+    Args:
+        pool: with votes; its outcomes are not looked at.
+        seed: of the pools; 0 gives the pair that is called *the tuned pair*.
+        step: of the grid.
+        realizations: pools per pair.
+        more: jobs of `llmsel.run`.
+
+    Returns:
+        LLM Selector with the tuned pair, and the table of all pairs (see `tune_eps`).
+    """
+    size = max(1, min(LARGEST, pool.n_queries // 2))
+    options = {"pool_size": size, "budget": max(1, size // 2), "realizations": realizations}
+    return tune_eps(pool, step, seed=seed, **options, **more)
+
+
+def cost(*, step: float = STEP, realizations: int = REALIZATIONS) -> int:
+    """Runs of LLM Selector that one tuning takes; judgements: none."""
+    return len(eps_grid(step)) * realizations
+
+
+def pairs_by_seed(pool: Pool, seeds: int = 5, **options: Any) -> pd.DataFrame:
+    """Tune with several seeds.
+
+    Args:
+        pool: with votes.
+        seeds: number of tunings.
+        options: of `tuned_on_votes`.
+
+    Returns:
+        One row per seed: ``seed``, ``eps_loss``, ``eps_draw``, and the criterion's ``queries`` and
+        ``area`` on the weak judges.
+    """
+    best = [tuned_on_votes(pool, seed, **options)[1].iloc[0] for seed in range(seeds)]
+    table = pd.DataFrame(best).reset_index(drop=True)
+    table.insert(0, "seed", range(seeds))
+    return table
+
+
+def against_default(pool: Pool, pairs: pd.DataFrame, **protocol: Any) -> pd.DataFrame:
+    """Compare tuned pairs with the default under the real oracle, on the same pools.
+
+    Args:
+        pool: with outcomes and votes.
+        pairs: from `pairs_by_seed`.
+        protocol: realizations, pool_size, budget, seed, jobs of `llmsel.run`.
+
+    Returns:
+        The pairs with ``value`` (mean identification over the budgets), ``default`` (the same of
+        the default pair), ``difference``, ``low``, ``high`` (95 % over pools).
+    """
+    base = LLMSelector(*DEFAULT)
+    scored = dict(score(run(pool, [base], **protocol)))
+    rows = {}
+    for pair in dict.fromkeys(zip(pairs["eps_loss"], pairs["eps_draw"], strict=True)):
+        tuned = score(run(pool, [LLMSelector(*pair)], **protocol))[base.name]
+        both = compare({"tuned": tuned, base.name: scored[base.name]}, base.name)
+        rows[pair] = both.iloc[0][["value", "other", "difference", "low", "high"]].to_numpy()
+    found = [rows[pair] for pair in zip(pairs["eps_loss"], pairs["eps_draw"], strict=True)]
+    columns = ["value", "default", "difference", "low", "high"]
+    return pairs.join(pd.DataFrame(found, columns=columns, dtype=float))
+
+
+def is_stable(pairs: pd.DataFrame) -> bool:
+    """Tell whether every seed gives the same pair."""
+    return len(pairs[["eps_loss", "eps_draw"]].drop_duplicates()) == 1
