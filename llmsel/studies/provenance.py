@@ -68,12 +68,13 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.over_queries": ("queries", "readings"),
     "llmsel.studies.tuning": ("queries", "tuning"),
     "llmsel.studies.official": ("queries", "official"),
+    "llmsel.studies.two_judges": ("audit", "cheap"),
     "llmsel.studies.receipt": ("queries", "official"),
 }
 ALWAYS = ("votes", "tables")
 ENGINE = (*ALWAYS, "queries", "calls")
 # the last are needed by a few studies only
-FAMILIES = (*ENGINE, "audit", "calibrated", "clones", "official", "readings", "tuning")
+FAMILIES = (*ENGINE, "audit", "calibrated", "cheap", "clones", "official", "readings", "tuning")
 
 
 # -- the engine ---------------------------------------------------------------------------------

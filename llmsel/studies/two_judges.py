@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from llmsel._base.errors import InputError
+from llmsel._base.intervals import mean_interval
 from llmsel.pool import Pool
 from llmsel.racing.audit import Audit, AuditRace, TwoJudges
-from llmsel._base.intervals import mean_interval
 from llmsel.studies.protocol import Block, Protocol, play
 from llmsel.studies.scores import SLACK
 

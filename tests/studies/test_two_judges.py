@@ -12,7 +12,7 @@ from llmsel.racing.audit import Audit, AuditRace, TwoJudges
 from llmsel.racing.audit.bets import LEVELS, best_bet, expected_draws
 from llmsel.racing.audit.cheap import CheapJudge, moved, predicted_saving
 from llmsel.racing.audit.features import answer_features, verdict_features
-from llmsel.racing.audit.gauge import Gauge, Trial, words
+from llmsel.racing.audit.gauge import TRUST, Gauge, Trial, words
 
 EARLY = Audit(switch="early")
 
@@ -199,12 +199,11 @@ def test_certificates_hold_whatever_the_cheap_judge_says(attack):
 def gauge_of(truth, seed=0, challengers=60, draws=40):
     """Draws whose losses follow logit z + truth * s, of challengers that are dropped."""
     rng, gauge = np.random.default_rng(seed), Gauge(500)
-    grid = np.array([0.0, 0.5, 1.0, 1.5])
     for j in range(challengers):
         for _ in range(draws):
             z, s = rng.normal(0, 0.7), rng.choice([-1.0, 1.0])
             lost = float(rng.random() < 1 / (1 + np.exp(-z - truth * s)))
-            growth = np.stack([0.05 + 0.1 * grid, np.full(4, 0.1)])
+            growth = np.stack([0.05 + 0.1 * TRUST, np.full(len(TRUST), 0.1)])
             gauge.learn(j, Trial(z, s, growth), lost)
         gauge.drop(j)
     return gauge
@@ -232,7 +231,7 @@ def test_the_gauge_turns_trust_into_calls():
 def test_only_challengers_that_are_beaten_count():
     gauge = Gauge(100)
     for j in range(6):
-        gauge.learn(j, Trial(0.0, 0.5, np.ones((2, 4))), 1.0)
+        gauge.learn(j, Trial(0.0, 0.5, np.ones((2, len(TRUST)))), 1.0)
     assert gauge.saved() == (0, 0, 0)
 
 

@@ -22,7 +22,9 @@ import numpy as np
 from llmsel.racing.audit.bets import Bet, log_factors
 from llmsel.racing.audit.predictor import expit
 
-TRUST = np.array([0.0, 0.5, 1.0, 1.5])  # values of t between which worths are interpolated
+TRUST = np.array(
+    [0.0, 0.5, 1.0, 1.5, 2.0, 3.0]
+)  # values of t between which worths are interpolated
 FEWEST = 5  # challengers before anything is said
 LEAST = 0.1  # the growth without verdicts is taken to be at least this part of that with them
 WIDE = 1.96  # standard errors on either side
