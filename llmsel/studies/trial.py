@@ -7,10 +7,11 @@ here. One function per family of results:
 
 ``votes``: pools, weak judges and similarities. ``queries``: what strategies pick. ``calls``: what
 races and their peers pay and name. ``audit``: the same of audit races with more settings, for the
-runs that play them. ``cheap``: audit races with a cheap judge. ``calibrated``, ``clones``, ``official``, ``readings``, ``tuning``: how right
-the belief is, copies of a model, the paper's method in its authors' mode, other readings of it,
-eps tuned on the weak judges. ``tables``: what is computed from picks and answers (fixed ones here,
-so that the families do not depend on each other).
+runs that play them. ``cheap``: audit races with a cheap judge beside the dear one. ``calibrated``,
+``clones``, ``official``, ``readings``, ``tuning``: how right the belief is, copies of a model, the
+paper's method in its authors' mode, other readings of it, eps tuned on the weak judges. ``tables``:
+what is computed from picks and answers (fixed ones here, so that the families do not depend on each
+other).
 """
 
 from __future__ import annotations
