@@ -107,7 +107,9 @@ def _ask_race(
     with AnnotationLog(log, pool) as opened:
         run = options.race(pool, opened.contents, name=log.name)
         opened.begin_race(run.settings)
-        tasks = catch_up(run, opened.rows)
+        tasks = catch_up(run, opened)
+    if not tasks and run.ask_cheap():
+        raise InputError("the race waits for its cheap judge; go on with llmsel judge first.")
     if not tasks:
         raise InputError(f"the race is over: {run.verdict().statement}")
     return _first(tasks[0], run, pool)

@@ -11,7 +11,7 @@ import contextlib
 import os
 import warnings
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -192,6 +192,33 @@ class AnnotationLog:
             [{"query": query, "model": m, "outcome": code, **shared} for m, code in codes.items()]
         )
         return not self.open_models(query)
+
+    def record_cheap(
+        self,
+        query: str,
+        models: Sequence[str],
+        outcome: int,
+        *,
+        by: str,
+        detail: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write the verdict of a cheap judge, which is no outcome; a first one stands.
+
+        Args:
+            query: its id.
+            models: candidates that gave the same response.
+            outcome: -1, 0, 1, or `Outcome.MISSING` where it gave none.
+            by: the cheap judge.
+            detail: what else it left, as why it failed.
+
+        Raises:
+            InputError: a log that is closed or cannot be written.
+        """
+        shared: dict[str, Any] = {"by": str(by), **_stamp()}
+        if detail:
+            shared["detail"] = dict(detail)
+        code = None if outcome == MISSING else int(outcome)
+        self._commit([{"cheap": query, "model": m, "outcome": code, **shared} for m in models])
 
     def undo(self) -> tuple[str, tuple[str, ...]]:
         """Take the last annotation back; the log keeps it, followed by a line that undoes it.

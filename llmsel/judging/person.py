@@ -168,7 +168,7 @@ class AnnotationView:
         """Name the query to judge now and the candidates open on it; None when all is done."""
         session = self.log.session
         if self._race is not None:
-            for task in catch_up(self._race, self.log.rows):
+            for task in catch_up(self._race, self.log):
                 return task.query, task.models
             return None
         if not session.remaining:

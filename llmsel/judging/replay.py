@@ -1,10 +1,11 @@
 """Annotations: what an annotation log says.
 
 A log is a JSON Lines file. The first line is a header that names the pool (by content hash), the
-strategy, the seed and the stopping rule; then one line per outcome, undo, race begun, or judge
-that takes over. A query is finished, and told to the session, when every candidate has a line
-(null: not judged). The session, and the race if there is one, are therefore functions of the log
-and the pool: `replay` rebuilds the session bit for bit. `llmsel.judging.log` writes such files.
+strategy, the seed and the stopping rule; then one line per outcome, undo, race begun, judge that
+takes over, or verdict of a cheap judge. A query is finished, and told to the session, when every
+candidate has a line (null: not judged). The session, and the race if there is one, are therefore
+functions of the log and the pool: `replay` rebuilds the session bit for bit. `llmsel.judging.log`
+writes such files.
 """
 
 from __future__ import annotations
@@ -21,7 +22,17 @@ from typing import Any
 from llmsel import strategies
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
-from llmsel.judging.lines import FORMAT, damage, need_fields, need_words, printable, read_lines
+from llmsel.judging.lines import (
+    FORMAT,
+    STAMP,
+    Types,
+    checked,
+    damage,
+    need_fields,
+    printable,
+    read_lines,
+)
+from llmsel.judging.lines import ORDERS as ORDERS
 from llmsel.pool import MISSING, Pool
 from llmsel.racing import elimination
 from llmsel.racing.elimination import LockstepRule
@@ -30,17 +41,6 @@ from llmsel.session import Session
 from llmsel.strategies import Strategy, make
 from llmsel.weak_judges import add_votes
 
-ORDERS = ("candidate first", "baseline first", "both", "not shown")
-Types = dict[str, type | tuple[type, ...]]
-_STAMP: Types = {"time": str, "version": str}
-_OUTCOME: Types = {
-    "query": str,
-    "model": str,
-    "outcome": (int, type(None)),
-    "order": str,
-    "by": str,
-    "time": str,
-}
 _HEADER: Types = {
     "llmsel": str,
     "pool": str,
@@ -49,7 +49,7 @@ _HEADER: Types = {
     "strategy": (str, dict),
     "seed": int,
 }
-_HEADER_MORE: Types = _STAMP | {
+_HEADER_MORE: Types = STAMP | {
     "rule": (dict, type(None)),
     "delta": (int, float),
     "format": int,
@@ -115,6 +115,8 @@ class Contents:
         race: the settings of the race that was begun in this log, see
             `llmsel.racing.race.Race.settings`; None for none.
         judges: settings of the judges in turn, each with `verdicts` before it began.
+        cheap: verdicts of a cheap judge by query and model, MISSING where it gave none; they are no
+            outcomes.
         lines: events read. known: outcomes ever given, undone ones too. undone, again: of these,
             how many were taken back, and how many failed judgements were judged again.
         before_race: outcomes that were known when the race began.
@@ -127,6 +129,7 @@ class Contents:
         self.rows: dict[str, dict[str, Annotation]] = {}
         self.race: dict[str, Any] | None = None
         self.judges: list[tuple[int, dict[str, Any]]] = []
+        self.cheap: dict[str, dict[str, int]] = {}
         self.lines = self.known = self.undone = self.again = self.before_race = 0
         self._begin = begin
         self._session = begin()
@@ -202,6 +205,8 @@ class Contents:
             self._begin_race(event["race"])
         elif "judge" in event:
             self.judges.append((self.verdicts, event["judge"]))
+        elif "cheap" in event:
+            self._add_cheap(event["cheap"], event["model"], event["outcome"])
         elif "undo" in event:
             self._undo(event["undo"], event["models"])
         else:
@@ -217,7 +222,7 @@ class Contents:
             self.race, self.before_race = dict(settings), self.known
 
     def _add(self, entry: Annotation) -> None:
-        self._check(entry)
+        self._check(entry.query, entry.model)
         row = self.rows.setdefault(entry.query, {})
         held = row.get(entry.model)
         if held is not None and held.outcome != MISSING:
@@ -236,11 +241,16 @@ class Contents:
         if len(row) == len(self._candidates):
             self._finished.append(entry.query)
 
-    def _check(self, entry: Annotation) -> None:
-        if entry.query not in self._queries:
-            raise ValueError(f"the pool has no query '{entry.query}'")
-        if entry.model not in self._candidates:
-            raise ValueError(f"the pool has no candidate '{entry.model}'")
+    def _add_cheap(self, query: str, model: str, code: int | None) -> None:
+        """Keep the first verdict on a cell: the race has used it."""
+        self._check(query, model)
+        self.cheap.setdefault(query, {}).setdefault(model, MISSING if code is None else code)
+
+    def _check(self, query: str, model: str) -> None:
+        if query not in self._queries:
+            raise ValueError(f"the pool has no query '{query}'")
+        if model not in self._candidates:
+            raise ValueError(f"the pool has no candidate '{model}'")
 
     def _undo(self, query: str, models: list[str]) -> None:
         if (query, models) == self._last_undo:
@@ -271,26 +281,6 @@ class Contents:
         del self._session.history[count + 1 :]
         self._session.undo()
         self._told, self._steady = count, True
-
-
-def checked(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a line of a log, none but the header, as far as it can be checked by itself.
-
-    Raises:
-        ValueError: what is wrong with it.
-    """
-    if "race" in event or "judge" in event:
-        need_fields(event, {"race" if "race" in event else "judge": dict}, _STAMP)
-    elif "undo" in event:
-        need_fields(event, {"undo": str, "models": list}, _STAMP)
-        need_words(event["models"])
-    else:
-        need_fields(event, _OUTCOME, _STAMP | {"group": int, "detail": dict})
-        if event["outcome"] not in (-1, 0, 1, None):  # MISSING is written as null
-            raise ValueError(f"its outcome is {event['outcome']}")
-        if event["order"] not in ORDERS:
-            raise ValueError(f"its order is {event['order']!r}")
-    return event
 
 
 def replay(path: str | Path, pool: Pool, *, strategy: str | Strategy | None = None) -> Session:
