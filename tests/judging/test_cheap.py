@@ -9,7 +9,7 @@ from helpers.judges import graded
 
 import llmsel
 from llmsel._base.errors import InputError
-from llmsel.judging.collect import judge_race, resume
+from llmsel.judging.collect import judge_race, resume, verdict_of
 from llmsel.judging.judges import Judge, ProgramJudge, Verdict
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.repair import check_log
@@ -63,7 +63,7 @@ def test_cheap_verdicts_are_lines_of_their_own_and_replay_the_race(tmp_path, jud
     assert {line["by"] for line in bought} == {"cheap"}
     held = read_log(path, pool)
     again = resume(held)
-    assert again.verdict() == verdict
+    assert verdict_of(held) == verdict
     assert again.cheap == said[-1]
     assert again.cheap["verdicts"] == len(bought)
     assert check_log(path).damaged == ()
@@ -134,7 +134,7 @@ def test_what_is_not_wanted_cannot_be_told(judged):
     pool, _ = judged
     race = race_of(pool)
     assert race.ask_cheap() == ()
-    with pytest.raises(InputError, match="no cheap verdict on'"):
+    with pytest.raises(InputError, match="no cheap verdict on"):
         race.tell_cheap(pool.queries[0], {pool.candidates[0]: 1})
 
 
