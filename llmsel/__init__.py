@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists e
     from llmsel.answers.scores import read_scores
     from llmsel.belief import Belief
     from llmsel.benchmarks import load
+    from llmsel.judging.carry import carry
     from llmsel.judging.collect import annotate, judge_race
     from llmsel.judging.judges import Judge, ProgramJudge, Verdict
     from llmsel.judging.llm import LLMJudge
@@ -78,6 +79,7 @@ _JUDGE = {  # answers in, outcomes kept, a report out
     "judging.llm": ["LLMJudge"],
     "judging.person": ["AnnotationView"],
     "judging.log": ["AnnotationLog"],
+    "judging.carry": ["carry"],
     "judging.collect": ["annotate", "judge_race"],
     "judging.replay": ["replay"],
     "reporting.page": ["write_report"],
@@ -134,6 +136,7 @@ __all__ = [
     "__version__",
     "add_votes",
     "annotate",
+    "carry",
     "compare_models",
     "compete",
     "diagnose",

@@ -1,6 +1,6 @@
 """The two-parameter belief about which model is best: prior, update, expected entropy.
 
-LLM Selector (arXiv 2510.09418), equations 2-5; ARCHITECTURE.md, "Method". Realizations are an array
+LLM Selector (arXiv 2510.09418v1), equations 2-5; ARCHITECTURE.md, "Method". Realizations are an array
 axis everywhere, so one selection step for R realizations is a matrix product; the interactive
 case is R = 1 of the same code.
 
@@ -13,6 +13,7 @@ precision however small it is.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -166,7 +167,7 @@ class ExpectedEntropy:
     Both sums are linear in functions of the vote, which gives two ways to compute them. Many
     realizations share matrix products with tables of all likelihoods, as long as these tables are
     small. Otherwise each realization looks the sums up, several models at a time, in votes that
-    are packed once: see `llmsel._base.packed`.
+    are packed once (`llmsel._base.packed`), and only a belief that is sure needs the leader.
 
     Args:
         belief: the likelihood of each vote.
@@ -179,6 +180,9 @@ class ExpectedEntropy:
     CACHE = 2**20
     # bytes of likelihood tables up to which one realization computes as fast with them as without
     WORTH = 2**23
+    # smallest weight of all models but the leader, after any vote, at which the entropy is a
+    # difference of numbers of its own size; the looked-up sums are then used as they stand
+    SURE = 0.01
 
     def __init__(self, belief: Belief, votes: np.ndarray, memory: int = 2**30) -> None:
         """Nothing is read before the first score."""
@@ -275,22 +279,47 @@ class ExpectedEntropy:
         self, packed: PackedVotes, log_weights: np.ndarray, *, out: np.ndarray
     ) -> None:
         """Score for one realization, log-weights of shape (M,); the judges' sum to (n,)."""
-        leader = int(log_weights.argmax())
         chance = self.belief.likelihood(packed.meaning)
-        logs = log_weights[:, None] + np.log(chance)
-        p = np.exp(log_weights)[:, None] * chance
+        doubt = np.exp(log_weights).sum() - 1
+        sure = doubt * chance.min() / chance.max() < self.SURE
+        score = self._by_leader if sure else self._as_it_stands
+        start = 0
+        for nats in score(packed, log_weights[:, None], chance):
+            stop = start + nats.shape[1]
+            nats.sum(axis=0, out=out[start:stop])
+            start = stop
+
+    def _as_it_stands(
+        self, packed: PackedVotes, log_weights: np.ndarray, chance: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """Yield log Z - (1/Z) sum p_j log p_j of each block: float64, shape (z, q)."""
+        logs = log_weights + np.log(chance)
+        p = np.exp(logs)
+        tables = packed.tables(p + 1j * p * logs)
+        for block in packed.blocks:
+            total = add_up(block, tables)
+            z = total.real.copy()
+            nats = np.log(z)
+            nats -= np.divide(total.imag, z, out=z)
+            yield nats
+
+    def _by_leader(
+        self, packed: PackedVotes, log_weights: np.ndarray, chance: np.ndarray
+    ) -> Iterator[np.ndarray]:
+        """Yield the same taken relative to the leader, which is exact for a belief that is sure."""
+        leader = int(log_weights.argmax())
+        logs = log_weights + np.log(chance)
+        p = np.exp(log_weights) * chance
         p[leader] = 0.0
         tables = packed.tables(p + 1j * p * logs)
         chunk, digit = packed.place(leader)
         inverse, log_likelihood = (1 / chance)[digit], np.log(chance)[digit]
-        start = 0
         for block in packed.blocks:
-            total, stop = add_up(block, tables), start + block.shape[2]
+            total = add_up(block, tables)
             scale = inverse.take(block[chunk])
             x, y = total.real * scale, total.imag * scale
-            nats = _entropy_of(x, y, log_likelihood.take(block[chunk], out=scale, mode="clip"))
-            nats.sum(axis=0, out=out[start:stop])
-            start = stop
+            np.take(log_likelihood, block[chunk], out=scale, mode="clip")
+            yield _entropy_of(x, y, scale)
 
 
 def _odd_one_out(chance: np.ndarray) -> int | None:

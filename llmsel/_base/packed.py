@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 ENTRIES = 2**11  # most codes of a table: one of complex numbers fills a first-level cache of 32 KiB
-BLOCK = 2**14  # codes of one chunk that are looked up at a time: working arrays stay in cache
+BLOCK = 2**15  # codes of one chunk that are looked up at a time: working arrays stay in cache
 
 
 class PackedVotes:

@@ -16,6 +16,7 @@ import typer
 
 from llmsel import benchmarks
 from llmsel._base.errors import InputError
+from llmsel.answers.missing import REFUSE
 from llmsel.answers.read import read_answers
 from llmsel.judging.collect import outlook
 from llmsel.judging.lines import read_lines
@@ -98,6 +99,13 @@ class Source:
     baseline: Annotated[
         str | None, typer.Option(help="The model all others are compared with.")
     ] = None
+    missing: Annotated[
+        str,
+        typer.Option(
+            help="Answers that are missing: refuse (all are told), drop their queries, or count "
+            "them as a loss."
+        ),
+    ] = REFUSE
 
     def read(self) -> Pool:
         """Read the pool.
@@ -109,7 +117,7 @@ class Source:
             return Pool.load(self.pool)
         if not Path(self.pool).exists() and self.pool in benchmarks.names():
             return benchmarks.load(self.pool)
-        frame = read_answers(self.pool)
+        frame = read_answers(self.pool, missing=self.missing)
         if self.baseline is None:
             raise InputError(
                 f"name the baseline: --baseline {frame['model'].iloc[0]} (or another of "

@@ -23,7 +23,8 @@ from llmsel.cli.options import (
 )
 from llmsel.cli.verdicts import finish, warned
 from llmsel.cli.verdicts import tell as tell_verdict
-from llmsel.judging.collect import catch_up, outlook, verdict_of
+from llmsel.judging.carry import carry
+from llmsel.judging.collect import advance, outlook, verdict_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.repair import check_log
 from llmsel.judging.replay import Contents, read_log, replay
@@ -79,6 +80,8 @@ def ask(
         rule = None if stop is None else RULES[stop]()
         with AnnotationLog(log, answers, strategy=strategy, rule=rule, delta=delta) as opened:
             question = opened.session.ask()
+            while opened.take_carried([(question.query, opened.open_models(question.query))]):
+                question = opened.session.ask()
     _show(question, as_json=as_json)
 
 
@@ -107,7 +110,7 @@ def _ask_race(
     with AnnotationLog(log, pool) as opened:
         run = options.race(pool, opened.contents, name=log.name)
         opened.begin_race(run.settings)
-        tasks = catch_up(run, opened)
+        tasks = advance(run, opened)
     if not tasks and run.ask_cheap():
         raise InputError("the race waits for its cheap judge; go on with llmsel judge first.")
     if not tasks:
@@ -164,6 +167,8 @@ def undo(log: Log, source: Source, as_json: AsJson = False) -> None:
     Example: llmsel session undo log.jsonl --pool answers.jsonl --baseline gpt-4
     """
     with AnnotationLog(log, source.read()) as opened:
+        while opened.given and "carried" in opened.given[-1].detail:
+            opened.undo()  # nobody gave it here, and it comes back by itself
         query, models = opened.undo()
     if as_json:
         say(json.dumps({"query": query, "open": models}))
@@ -209,6 +214,32 @@ def status(log: Log, source: Source, as_json: AsJson = False) -> None:
     else:
         tell_verdict(said, contents)
     finish(said, contents)
+
+
+@app.command("carry")
+@grouped
+def carry_command(
+    old: Annotated[Path, typer.Argument(help="The log of the pool as it was; not changed.")],
+    new: Annotated[Path, typer.Argument(help="The log to begin on the pool as it is.")],
+    source: Source,
+    judged: Annotated[
+        Path | None, typer.Option(help="The answers as they were; for logs before 0.3 only.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep what was judged after the pool has changed: a new model or query, an edit, other names.
+
+    A verdict holds where the query's text and both answers are the same, word for word. Go on with
+    NEW as with any log: what is carried is not asked for again.
+
+    Examples:
+    llmsel session carry race.jsonl next.jsonl --pool answers.jsonl --baseline small
+
+    llmsel judge next.jsonl --pool answers.jsonl --baseline small --model my-judge
+    """
+    before = None if judged is None else dataclasses.replace(source, pool=str(judged)).read()
+    found = carry(old, new, source.read(), judged=before)
+    say(json.dumps(dataclasses.asdict(found)) if as_json else f"{new}: {found.statement}")
 
 
 @app.command("forecast")

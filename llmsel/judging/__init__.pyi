@@ -2,6 +2,7 @@ __all__ = [
     "Annotation",
     "AnnotationLog",
     "AnnotationView",
+    "Carried",
     "Check",
     "Contents",
     "Group",
@@ -9,8 +10,10 @@ __all__ = [
     "LLMJudge",
     "ProgramJudge",
     "Verdict",
+    "advance",
     "annotate",
     "bias",
+    "carry",
     "catch_up",
     "check_log",
     "failures",
@@ -24,7 +27,8 @@ __all__ = [
     "warnings_of",
 ]
 
-from .collect import annotate, catch_up, fill, judge_race, resume, verdict_of
+from .carry import Carried, carry
+from .collect import advance, annotate, catch_up, fill, judge_race, resume, verdict_of
 from .judges import Group, Judge, ProgramJudge, Verdict, groups
 from .llm import LLMJudge
 from .log import AnnotationLog

@@ -7,9 +7,10 @@ rebuilt from its log as it was.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from llmsel.judging.crew import Crew
-from llmsel.judging.judges import Group, Judge, Verdict, checked_verdict, groups, text_of
+from llmsel.judging.judges import Group, Judge, Verdict, checked_verdict, groups, settled, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.pool import MISSING
 from llmsel.racing.race import Task
@@ -52,16 +53,19 @@ class Beside:
 
         def keep(job: Job, given: Verdict) -> None:
             query, group = job
-            detail = given.detail if given.outcome == MISSING else None
-            log.record_cheap(query, group.models, given.outcome, by=name, detail=detail)
+            said: dict[str, Any] = {"outcome": given.outcome, "by": name}
+            if given.outcome == MISSING:
+                said |= {"outcome": None, "detail": dict(given.detail)}
+            log.note({"cheap": query, "model": model, **said} for model in group.models)
 
         stop = {} if self._judge is None else {"stop": self._judge.stop}
         Crew(verdict, keep, workers=self._workers, **stop).do(jobs)
 
     def _verdict(self, query: str, group: Group) -> Verdict:
         """Ask the judge; whatever goes wrong is an unknown verdict."""
-        if group.response == group.baseline_response:
-            return Verdict(0)
+        known = settled(group)
+        if known is not None:
+            return Verdict(known)
         if self._judge is None or self._gone:
             return Verdict(MISSING, detail={"failed": self._gone})
         try:

@@ -8,7 +8,7 @@ from typing import Any
 from llmsel._base.errors import InputError
 from llmsel.judging.cheap import Beside
 from llmsel.judging.crew import Crew
-from llmsel.judging.judges import Group, Judge, Verdict, checked_verdict, groups, text_of
+from llmsel.judging.judges import Group, Judge, Verdict, checked_verdict, groups, settled, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.provenance import told
 from llmsel.judging.replay import Contents
@@ -47,6 +47,7 @@ def annotate(
     open_queries = log.session.remaining
     for _ in range(open_queries if queries is None else min(queries, open_queries)):
         query = log.session.ask().query
+        log.take_carried([(query, log.open_models(query))])
         fill(log, judge, cells=[(query, log.open_models(query))], workers=workers)
     return log
 
@@ -87,8 +88,9 @@ def fill(log: AnnotationLog, judge: Judge, *, cells: Cells, workers: int = 1) ->
 
 def _verdict(judge: Judge, query: str, group: Group) -> Verdict:
     """Ask a judge; what goes wrong with this one comparison is a failed judgement."""
-    if group.response == group.baseline_response:
-        return Verdict(0, detail={"identical": True})
+    known = settled(group)
+    if known is not None:
+        return Verdict(known, detail={"no answer": True} if known else {"identical": True})
     try:
         return checked_verdict(judge.judge(query, group.response, group.baseline_response))
     except InputError:
@@ -171,7 +173,7 @@ def judge_race(
     left = float("inf") if calls is None else calls
     left -= retry(log, judge, workers=workers, every=retry_failed)
     beside = Beside(cheap, workers=workers)
-    tasks = _wanted(race, log, beside if left > 0 else None)
+    tasks = advance(race, log, beside if left > 0 else None)
     while tasks and left > 0:
         cells = []
         for task in tasks:
@@ -179,7 +181,7 @@ def judge_race(
             left -= len(models)
             cells.append((task.query, models))
         fill(log, judge, cells=cells, workers=workers)
-        tasks = _wanted(race, log, beside if left > 0 else None)
+        tasks = advance(race, log, beside if left > 0 else None)
         if watch is not None:
             watch(told(race.verdict(), log.contents))
         if gauge is not None and race.cheap is not None:
@@ -187,13 +189,23 @@ def judge_race(
     return told(race.verdict(), log.contents)
 
 
-def _wanted(race: Race, log: AnnotationLog, beside: Beside | None) -> tuple[Task, ...]:
-    """Return what is to judge, after a cheap judge was asked for what the race wants of it."""
+def advance(race: Race, log: AnnotationLog, beside: Beside | None = None) -> tuple[Task, ...]:
+    """Tell a race all that its log knows, carried verdicts too; return what is still to judge.
+
+    Args:
+        race: that the log holds, at whatever step.
+        log: takes down each carried verdict when the race asks for it.
+        beside: a cheap judge, asked on the way for what the race wants of it; with None it waits.
+    """
     while True:
-        tasks, cheap = catch_up(race, log.contents), race.ask_cheap()
-        if tasks or not cheap or beside is None:
-            return tasks
-        beside.fill(log, cheap)
+        tasks = catch_up(race, log)
+        if tasks:
+            if not log.take_carried((task.query, task.models) for task in tasks):
+                return tasks
+        elif beside is not None and (wanted := race.ask_cheap()):
+            beside.fill(log, wanted)
+        else:
+            return ()
 
 
 def catch_up(race: Race, contents: Contents | AnnotationLog) -> tuple[Task, ...]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from llmsel.judging.isolated import GraderError, called, outcome_in, score_in
-from llmsel.pool import MISSING, Pool
+from llmsel.pool import MISSING, NO_ANSWER, Pool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +136,15 @@ class Group:
     models: tuple[str, ...]
     response: str
     baseline_response: str
+
+
+def settled(group: Group) -> int | None:
+    """Outcome that needs no judge: equal answers draw, no answer loses; None for the others."""
+    if group.response == group.baseline_response:
+        return 0
+    if NO_ANSWER in (group.response, group.baseline_response):
+        return 1 if group.baseline_response == NO_ANSWER else -1
+    return None
 
 
 def groups(pool: Pool, query: str, models: Iterable[str]) -> list[Group]:

@@ -18,11 +18,6 @@ from llmsel._base.errors import InputError
 
 HEAD = b'{"llmsel": "annotations"'  # how every log begins, and nothing else
 FORMAT = 2  # of the header: from 2 on, every line has a checksum
-ORDERS = ("candidate first", "baseline first", "both", "not shown")
-Types = dict[str, type | tuple[type, ...]]
-STAMP: Types = {"time": str, "version": str}
-_CHEAP: Types = {"model": str, "outcome": (int, type(None)), "by": str, "time": str}
-_OUTCOME: Types = _CHEAP | {"query": str, "order": str}
 _SEAL = re.compile(rb', "crc": "([0-9a-f]{8})"\}')
 _SEALED = len(', "crc": "01234567"}')
 
@@ -199,30 +194,3 @@ def _unsealed(path: Path, number: int, line: bytes, *, sealed: bool) -> dict[str
         return unseal(line, sealed=sealed)
     except ValueError as error:
         raise damage(path, number, error) from error
-
-
-def checked(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return a line of a log, none but the header, as far as it can be checked by itself.
-
-    Raises:
-        ValueError: what is wrong with it.
-    """
-    if "race" in event or "judge" in event:
-        need_fields(event, {"race" if "race" in event else "judge": dict}, STAMP)
-    elif "cheap" in event:
-        need_fields(event, {**_CHEAP, "cheap": str}, STAMP | {"detail": dict})
-        _need_code(event["outcome"])
-    elif "undo" in event:
-        need_fields(event, {"undo": str, "models": list}, STAMP)
-        need_words(event["models"])
-    else:
-        need_fields(event, _OUTCOME, STAMP | {"group": int, "detail": dict})
-        _need_code(event["outcome"])
-        if event["order"] not in ORDERS:
-            raise ValueError(f"its order is {event['order']!r}")
-    return event
-
-
-def _need_code(outcome: int | None) -> None:
-    if outcome not in (-1, 0, 1, None):  # MISSING is written as null
-        raise ValueError(f"its outcome is {outcome}")

@@ -11,7 +11,7 @@ import contextlib
 import os
 import warnings
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -20,19 +20,10 @@ from typing import Any
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import VERSION
 from llmsel.judging.durable import lock, place_of, sync_folder, write_all
+from llmsel.judging.keys import key_of
 from llmsel.judging.lines import FORMAT, Lines, need_ours, read_lines, seal
-from llmsel.judging.replay import (
-    ORDERS,
-    Annotation,
-    Contents,
-    Wanted,
-    begin_session,
-    certifies,
-    plain,
-    pool_hash,
-    ready,
-    votes_hash,
-)
+from llmsel.judging.opening import Wanted, begin_session, plain, pool_hash, ready, votes_hash
+from llmsel.judging.replay import ORDERS, Annotation, Contents, certifies
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.elimination import LockstepRule
 from llmsel.session import Session
@@ -188,37 +179,63 @@ class AnnotationLog:
         if detail:
             shared["detail"] = dict(detail)
         codes = {m: None if outcome == MISSING else int(outcome) for m, outcome in outcomes.items()}
-        self._commit(
-            [{"query": query, "model": m, "outcome": code, **shared} for m, code in codes.items()]
-        )
+        self._commit([self._line(query, m, code, shared) for m, code in codes.items()])
         return not self.open_models(query)
 
-    def record_cheap(
-        self,
-        query: str,
-        models: Sequence[str],
-        outcome: int,
-        *,
-        by: str,
-        detail: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write the verdict of a cheap judge, which is no outcome; a first one stands.
+    def note(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Write lines that give no outcome, such as verdicts of a cheap judge."""
+        self._commit([{**event, **_stamp()} for event in events])
+
+    def begin_with(self, verdicts: Iterable[Mapping[str, Any]], name: str, *, races: int) -> None:
+        """Take over the verdicts of an older log, before anything else is written.
 
         Args:
-            query: its id.
-            models: candidates that gave the same response.
-            outcome: -1, 0, 1, or `Outcome.MISSING` where it gave none.
-            by: the cheap judge.
-            detail: what else it left, as why it failed.
+            verdicts: entries as `llmsel.judging.keys.standing` gives them.
+            name: of the older log.
+            races: that were begun on these verdicts before.
 
         Raises:
-            InputError: a log that is closed or cannot be written.
+            InputError: this log holds something already.
         """
-        shared: dict[str, Any] = {"by": str(by), **_stamp()}
-        if detail:
-            shared["detail"] = dict(detail)
-        code = None if outcome == MISSING else int(outcome)
-        self._commit([{"cheap": query, "model": m, "outcome": code, **shared} for m in models])
+        if self.contents.lines:
+            raise InputError(f"'{self.path.name}' is begun already; name a new log.")
+        entries = [{"carried": dict(entry), **_stamp()} for entry in verdicts]
+        origin = {"log": name, "verdicts": len(entries), "races": races}
+        self._commit([*entries, {"origin": origin, **_stamp()}])
+
+    def carried(self, query: str, model: str) -> Mapping[str, Any] | None:
+        """The verdict of an older log on a cell; None without one, or if another judge gave it."""
+        contents = self.contents
+        key = key_of(self._pool, query, model) if contents.bank else None
+        entry = None if key is None else contents.bank.get(key)
+        now = contents.judges[-1][1] if contents.judges else None
+        return entry if entry is not None and entry["judge"] == now else None
+
+    def take_carried(self, cells: Iterable[tuple[str, Iterable[str]]]) -> int:
+        """Record what an older log says about some cells; return how many.
+
+        Args:
+            cells: query id, and candidates that are open on it.
+        """
+        lines = []
+        for query, models in cells:
+            for model in models:
+                entry = self.carried(query, model)
+                if entry is not None and model not in self.rows.get(query, {}):
+                    shared = {"order": entry["order"], "by": entry["by"], **_stamp()}
+                    shared["detail"] = {**entry["detail"], "carried": entry["time"]}
+                    lines.append(self._line(query, model, entry["outcome"], shared))
+        if lines:
+            self._commit(lines)
+        return len(lines)
+
+    def _line(
+        self, query: str, model: str, code: int | None, shared: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """An outcome as it is written, with the key of what was compared."""
+        key = key_of(self._pool, query, model)
+        known = {} if key is None else {"key": key}
+        return {"query": query, "model": model, "outcome": code, **shared, **known}
 
     def undo(self) -> tuple[str, tuple[str, ...]]:
         """Take the last annotation back; the log keeps it, followed by a line that undoes it.

@@ -10,8 +10,8 @@ from typing import Literal
 import ipywidgets as widgets
 
 from llmsel._base.errors import InputError
-from llmsel.judging.collect import catch_up, resume
-from llmsel.judging.judges import Group, groups, text_of
+from llmsel.judging.collect import advance, resume
+from llmsel.judging.judges import Group, groups, settled, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.pool import MISSING
 from llmsel.racing.race import DELTA, Race
@@ -158,7 +158,8 @@ class AnnotationView:
     def _undo(self) -> None:
         """Take back the last pair that was shown; what was filled in by itself goes with it."""
         while True:
-            shown = bool(self.log.given) and self.log.given[-1].order != "not shown"
+            last = self.log.given[-1] if self.log.given else None
+            shown = last is not None and last.order != "not shown" and "carried" not in last.detail
             self.log.undo()
             self._race = resume(self.log, self._limits)
             if shown:
@@ -168,13 +169,15 @@ class AnnotationView:
         """Name the query to judge now and the candidates open on it; None when all is done."""
         session = self.log.session
         if self._race is not None:
-            for task in catch_up(self._race, self.log):
+            for task in advance(self._race, self.log):
                 return task.query, task.models
             return None
         if not session.remaining:
             return None
         begun = [query for query in self.log.rows if self.log.open_models(query)]
         query = begun[-1] if begun else session.ask().query
+        if self.log.take_carried([(query, self.log.open_models(query))]):
+            return self._wanted()
         return query, tuple(self.log.open_models(query))
 
     def _next(self) -> None:
@@ -188,8 +191,8 @@ class AnnotationView:
                 if not left:
                     continue
                 known = [row[model] for model in group.models if model in row]
-                if group.response == group.baseline_response:
-                    outcome = 0
+                if (sure := settled(group)) is not None:
+                    outcome = sure
                 elif known:  # a stop between two lines of one click
                     outcome = known[0].outcome
                 else:

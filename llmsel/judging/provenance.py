@@ -92,7 +92,7 @@ def remarks_of(contents: Contents) -> tuple[str, ...]:
     Args:
         contents: what the log says.
     """
-    parts = [_seed(contents)]
+    parts = [_seed(contents), *_carried(contents)]
     if contents.race is not None and contents.before_race:
         parts.append(_late(contents))
     if contents.undone:
@@ -138,6 +138,26 @@ def twins(judge: str, models: Iterable[str]) -> list[str]:
 
 def _late(contents: Contents) -> str:
     return f"the race began when {contents.before_race} outcomes were known."
+
+
+def _carried(contents: Contents) -> list[str]:
+    """Say what an older log brought, which pool this is about, and what earlier races cost."""
+    if contents.origin is None:
+        return []
+    pool, origin = contents.pool, contents.origin
+    used = sum("carried" in each.detail for each in contents.given)
+    parts = [
+        f"{used} of {origin['verdicts']} verdicts carried over from '{origin['log']}' were asked "
+        f"for; this is about pool '{pool.name}' as it is now: {pool.n_queries} queries, "
+        f"{len(pool.candidates)} candidates against '{pool.baseline}'."
+    ]
+    if origin["races"] and contents.race is not None:
+        times = origin["races"] + 1
+        parts.append(
+            f"it is race {times} on these verdicts: each may be wrong as often as its own "
+            "certificate says, and their chances add up."
+        )
+    return parts
 
 
 def _seed(contents: Contents) -> str:

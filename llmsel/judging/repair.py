@@ -12,7 +12,8 @@ from typing import Any
 from llmsel._base.errors import InputError
 from llmsel._base.files import write_atomically
 from llmsel.judging.durable import lock
-from llmsel.judging.lines import HEAD, checked, need_ours, printable, seal, split, unseal
+from llmsel.judging.lines import HEAD, need_ours, printable, seal, split, unseal
+from llmsel.judging.replay import checked
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,7 +130,7 @@ class _Findings:
             if self._race not in (None, event["race"]):
                 raise ValueError("it begins a second race, with other settings than the first")
             self._race = event["race"]
-        elif "judge" not in event and "cheap" not in event:
+        elif "outcome" in event and "cheap" not in event:
             self._outcome(number, event)
         self.kept.append(line)
 

@@ -1,60 +1,48 @@
 """Annotations: what an annotation log says.
 
 A log is a JSON Lines file. The first line is a header that names the pool (by content hash), the
-strategy, the seed and the stopping rule; then one line per outcome, undo, race begun, judge that
-takes over, or verdict of a cheap judge. A query is finished, and told to the session, when every
-candidate has a line (null: not judged). The session, and the race if there is one, are therefore
-functions of the log and the pool: `replay` rebuilds the session bit for bit. `llmsel.judging.log`
-writes such files.
+strategy, the seed and the stopping rule; then one line per outcome, undo, race begun, or judge
+that takes over. A query is finished, and told to the session, when every candidate has a line
+(null: not judged). The session, and the race if there is one, are therefore functions of the log
+and the pool: `replay` rebuilds the session bit for bit. `llmsel.judging.log` writes such files.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-import re
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from llmsel import strategies
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
-from llmsel.judging.lines import (
-    FORMAT,
-    STAMP,
-    Types,
-    checked,
-    damage,
-    need_fields,
-    printable,
-    read_lines,
-)
-from llmsel.judging.lines import ORDERS as ORDERS
+from llmsel.judging.lines import damage, need_fields, need_words, read_lines
+from llmsel.judging.opening import STAMP, Types, Wanted, begin_session
 from llmsel.pool import MISSING, Pool
-from llmsel.racing import elimination
-from llmsel.racing.elimination import LockstepRule
 from llmsel.racing.race import rule_of
 from llmsel.session import Session
-from llmsel.strategies import Strategy, make
-from llmsel.weak_judges import add_votes
+from llmsel.strategies import Strategy
 
-_HEADER: Types = {
-    "llmsel": str,
-    "pool": str,
-    "pool_name": str,
-    "baseline": str,
-    "strategy": (str, dict),
-    "seed": int,
+ORDERS = ("candidate first", "baseline first", "both", "not shown")
+_OUTCOME: Types = {
+    "query": str,
+    "model": str,
+    "outcome": (int, type(None)),
+    "order": str,
+    "by": str,
+    "time": str,
 }
-_HEADER_MORE: Types = STAMP | {
-    "rule": (dict, type(None)),
-    "delta": (int, float),
-    "format": int,
-    "seed_chosen": bool,
-    "votes": (str, type(None)),
+
+_CHEAP: Types = {"cheap": str, "model": str, "outcome": (int, type(None)), "by": str, "time": str}
+_CARRIED: Types = {
+    "key": str,
+    "outcome": int,
+    "order": str,
+    "by": str,
+    "time": str,
+    "judge": (dict, type(None)),
+    "detail": dict,
 }
 
 
@@ -71,7 +59,9 @@ class Annotation:
         version: of llmsel.
         group: the same number on outcomes that were given in one go (identical responses, or a
             whole row); undone together.
-        detail: what else the annotator or judge left, e.g. the verdict in each order.
+        detail: what else the annotator or judge left, e.g. the verdict in each order; ``carried``
+            has the time of a verdict that an older log brought.
+        key: of what was compared, see `llmsel.judging.keys`; None in logs before 0.3.
     """
 
     query: str
@@ -83,6 +73,7 @@ class Annotation:
     version: str = VERSION
     group: int | None = None
     detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    key: str | None = None
 
     @property
     def failed(self) -> str | None:
@@ -90,16 +81,6 @@ class Annotation:
         if self.outcome != MISSING or not self.detail:
             return None
         return str(self.detail.get("failed", "no verdict could be read"))
-
-
-@dataclasses.dataclass(frozen=True)
-class Wanted:
-    """What the caller of a log asks for, see `Session`; None takes that of the log."""
-
-    strategy: str | Strategy | None = None
-    seed: int | None = None
-    rule: LockstepRule | None = None
-    delta: float | None = None
 
 
 class Contents:
@@ -120,6 +101,8 @@ class Contents:
         lines: events read. known: outcomes ever given, undone ones too. undone, again: of these,
             how many were taken back, and how many failed judgements were judged again.
         before_race: outcomes that were known when the race began.
+        bank: verdicts of an older log that this one was begun with, by key; they count as given
+            only when they are asked for. origin: where they come from (log, verdicts, races).
     """
 
     def __init__(self, header: Mapping[str, Any], begin: Callable[[], Session]) -> None:
@@ -131,6 +114,8 @@ class Contents:
         self.judges: list[tuple[int, dict[str, Any]]] = []
         self.cheap: dict[str, dict[str, int]] = {}
         self.lines = self.known = self.undone = self.again = self.before_race = 0
+        self.bank: dict[str, dict[str, Any]] = {}
+        self.origin: dict[str, Any] | None = None
         self._begin = begin
         self._session = begin()
         self._queries = frozenset(self.pool.queries)
@@ -207,6 +192,10 @@ class Contents:
             self.judges.append((self.verdicts, event["judge"]))
         elif "cheap" in event:
             self._add_cheap(event["cheap"], event["model"], event["outcome"])
+        elif "origin" in event:
+            self.origin = dict(event["origin"])
+        elif "carried" in event:
+            self.bank[event["carried"]["key"]] = event["carried"]
         elif "undo" in event:
             self._undo(event["undo"], event["models"])
         else:
@@ -283,6 +272,39 @@ class Contents:
         self._told, self._steady = count, True
 
 
+def checked(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a line of a log, none but the header, as far as it can be checked by itself.
+
+    Raises:
+        ValueError: what is wrong with it.
+    """
+    if "race" in event or "judge" in event:
+        need_fields(event, {"race" if "race" in event else "judge": dict}, STAMP)
+    elif "cheap" in event:
+        need_fields(event, _CHEAP, STAMP | {"detail": dict})
+        _need_code(event["outcome"])
+    elif "origin" in event:
+        need_fields(event, {"origin": dict}, STAMP)
+        need_fields(event["origin"], {"log": str, "verdicts": int, "races": int}, {})
+    elif "carried" in event:
+        need_fields(event, {"carried": dict}, STAMP)
+        need_fields(event["carried"], _CARRIED, {})
+    elif "undo" in event:
+        need_fields(event, {"undo": str, "models": list}, STAMP)
+        need_words(event["models"])
+    else:
+        need_fields(event, _OUTCOME, STAMP | {"group": int, "detail": dict, "key": str})
+        _need_code(event["outcome"])
+        if event["order"] not in ORDERS:
+            raise ValueError(f"its order is {event['order']!r}")
+    return event
+
+
+def _need_code(outcome: int | None) -> None:
+    if outcome not in (-1, 0, 1, None):  # MISSING is written as null
+        raise ValueError(f"its outcome is {outcome}")
+
+
 def replay(path: str | Path, pool: Pool, *, strategy: str | Strategy | None = None) -> Session:
     """Rebuild the session of a log, bit for bit, without locking or changing the log.
 
@@ -314,127 +336,9 @@ def read_log(path: str | Path, pool: Pool, *, strategy: str | Strategy | None = 
     return contents
 
 
-def begin_session(
-    path: Path,
-    header: Mapping[str, Any],
-    *,
-    pool: Pool,
-    wanted: Wanted,
-) -> Session:
-    """Start the session that the header describes; what is given must agree with it.
-
-    Args:
-        path: of the log, for messages.
-        header: of the log.
-        pool: see `Session`; votes that the strategy needs are added.
-        wanted: what the caller asks for.
-
-    Raises:
-        InputError: a damaged header, or one of them differs.
-    """
-    try:
-        need_fields(header, _HEADER, _HEADER_MORE)
-        chosen = _chosen(header, wanted)
-        kept_rule, kept_delta = header.get("rule"), header.get("delta", 0.0)
-        known = None if kept_rule is None else elimination.from_settings(kept_rule)
-        pool = _same_pool(path.name, header, ready(pool, chosen))
-        session = Session(pool, chosen, seed=header["seed"], rule=known, delta=kept_delta)
-        session.seed_drawn = not header["seed_chosen"] if "seed_chosen" in header else None
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise damage(path, 1, error) from error
-    kept_strategy = header["strategy"]  # old logs have its repr
-    told = repr(chosen) if isinstance(kept_strategy, str) else plain(chosen.settings)
-    for what, asked, kept in (
-        ("strategy", told, kept_strategy),
-        ("seed", wanted.seed, header["seed"]),
-        ("rule", None if wanted.rule is None else plain(wanted.rule.settings), kept_rule),
-        ("delta", wanted.delta, kept_delta),
-    ):
-        if asked is not None and asked != kept:
-            raise InputError(
-                f"'{path.name}' was begun with {what} {kept}, not {asked}; use that, or a new log."
-            )
-    return session
-
-
-def _chosen(header: Mapping[str, Any], wanted: Wanted) -> Strategy:
-    if wanted.strategy is None:
-        return strategy_of(header["strategy"])
-    return make(wanted.strategy)
-
-
-def ready(pool: Pool, strategy: Strategy) -> Pool:
-    """Add the weak votes where the strategy needs them; a race has no use for them."""
-    if "votes" in strategy.needs and pool.votes is None and pool.responses is not None:
-        return add_votes(pool)
-    return pool
-
-
-def pool_hash(pool: Pool) -> str:
-    """Name what is annotated: queries, models, baseline and responses, without votes."""
-    return pool.replace(outcomes=None, votes=None).content_hash
-
-
-def votes_hash(pool: Pool) -> str | None:
-    """Name the weak votes; None without any."""
-    return None if pool.votes is None else hashlib.sha256(pool.votes.tobytes()).hexdigest()
-
-
-def _same_pool(name: str, header: Mapping[str, Any], pool: Pool) -> Pool:
-    """Return the pool if it is the header's.
-
-    Raises:
-        InputError: it is another.
-    """
-    if header.get("format") == FORMAT:
-        same = header["pool"] == pool_hash(pool)
-        same = same and header.get("votes") in (None, votes_hash(pool))
-    else:  # the hash of old logs counts the votes, needed or not
-        same = header["pool"] == pool.hide_outcomes().content_hash
-        if not same and pool.votes is None and pool.responses is not None:
-            pool = add_votes(pool)
-            same = header["pool"] == pool.hide_outcomes().content_hash
-    if not same:
-        raise InputError(
-            f"'{name}' is the log of another pool ('{header['pool_name']}' with baseline "
-            f"'{header['baseline']}'; queries, responses or votes differ); use that pool or a new "
-            "log."
-        )
-    return pool
-
-
-def strategy_of(written: str | Mapping[str, Any]) -> Strategy:
-    """Make the strategy of a header: its settings, or its repr as old logs have it.
-
-    Raises:
-        InputError: a strategy that llmsel does not know.
-    """
-    try:
-        if not isinstance(written, str):
-            return strategies.from_settings(written)
-        found = re.fullmatch(r"(\w+)\((.*)\)", written)  # LLMSelector(eps_loss=0.2, eps_draw=0.4)
-        if found is None:
-            raise ValueError("no class and parameters")
-        pairs = [pair.partition("=") for pair in found[2].split(", ") if pair]
-        parameters = {name: json.loads(value.replace("'", '"')) for name, _, value in pairs}
-        return strategies.from_settings({"name": found[1], **parameters})
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"the log was begun with the strategy {printable(str(written))}, which llmsel cannot "
-            "rebuild; give it as 'strategy'."
-        ) from error
-
-
 def certifies(race: Mapping[str, Any]) -> bool:
     """Whether a race with these `llmsel.racing.race.Race.settings` is to give a certificate."""
     try:
         return rule_of(race).certifies
     except InputError:
         return True  # a rule of one's own: nothing is taken for granted
-
-
-def plain(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return settings as JSON reads them: lists for tuples."""
-    return dict(json.loads(json.dumps(settings, default=repr)))

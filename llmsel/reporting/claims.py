@@ -1,7 +1,7 @@
 """Keep the numbers of the documents what the tables say.
 
 A passage between markers is generated: ``<!-- claim:NAME ARGUMENT ... -->passage<!-- /claim -->``.
-NAME is a function of `llmsel.reporting.findings` or `llmsel.reporting.questions`. ``python -m
+NAME is a function of `llmsel.reporting.findings`, `questions` or `fairness`. ``python -m
 llmsel.reporting.claims`` rewrites all passages, with ``--check`` it only tells which are not what
 the tables say.
 """
@@ -15,12 +15,16 @@ from pathlib import Path
 
 from llmsel._base import files as paths
 from llmsel._base.errors import InputError, unknown
-from llmsel.reporting import questions
+from llmsel.reporting import fairness, questions
 from llmsel.reporting.findings import FINDINGS
 
 PASSAGE = re.compile(r"<!-- claim:([\w-]+)((?: [\w.-]+)*) -->(.*?)<!-- /claim -->", re.DOTALL)
 MARK = re.compile(r"<!-- (?:claim:|/claim)")
-EVERY: Mapping[str, Callable[..., str]] = {**FINDINGS, **questions.QUESTIONS}
+EVERY: Mapping[str, Callable[..., str]] = {
+    **FINDINGS,
+    **questions.QUESTIONS,
+    **fairness.FAIRNESS,
+}
 COMMAND = "python -m llmsel.reporting.claims"
 
 

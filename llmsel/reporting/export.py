@@ -15,8 +15,9 @@ import pandas as pd
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import VERSION, write_atomically
 from llmsel.judging.collect import verdict_of
+from llmsel.judging.opening import pool_hash
 from llmsel.judging.provenance import remarks_of, warnings_of
-from llmsel.judging.replay import Annotation, Contents, pool_hash, read_log
+from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.race import RaceVerdict
 

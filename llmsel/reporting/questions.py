@@ -97,7 +97,9 @@ def strategies() -> str:
 
 
 def _versus(name: str, rows: pd.DataFrame) -> str:
-    return f"{name} ({points(rows.loc[name, 'difference'])})"
+    row = rows.loc[name]
+    over = spread(row["query_low"], row["query_high"])
+    return f"{name} ({points(row['difference'])}; over queries {over})"
 
 
 def _null(rows: pd.DataFrame) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 __all__ = [
     "wilson",
+    "has_result",
     "read_result",
     "mean_interval",
     "checkpoints",
@@ -7,20 +8,25 @@ __all__ = [
     "CODE_BENCHMARKS",
     "Anytime",
     "Auditing",
+    "CELEUS",
     "CandidatesOnly",
     "Contest",
     "Desk",
     "EXACT",
     "GAP",
+    "GroupSequential",
     "IDENTIFICATION",
     "LUCB",
     "Ladder",
     "Method",
+    "PULSE",
+    "ProxyLUCB",
     "Racing",
     "Result",
     "SequentialHalving",
     "SuccessiveRejects",
     "UCBE",
+    "UCBELowRank",
     "Uniform",
     "against_all",
     "agreement",
@@ -82,7 +88,10 @@ from .groups import CODE_BENCHMARKS, by_group, kinds
 from .methods.anytime import Anytime
 from .methods.auditing import Auditing
 from .methods.desk import Desk, Method
+from .methods.factorised import PULSE, UCBELowRank
+from .methods.guaranteed import CELEUS, ProxyLUCB
 from .methods.ladder import Ladder
+from .methods.looks import GroupSequential
 from .methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
 from .methods.racing import Racing
 from .official import run_official
@@ -99,8 +108,7 @@ from .parameters import (
 )
 from .protocol import Result, checkpoints
 from .scores import GAP, IDENTIFICATION, NEAR_BEST, curves, near_best, score, shown_name, wilson
-from .tables import read_result, read_table, write_table
-from .two_judges import gauge_course, price_table, two_judges
+from .tables import has_result, read_result, read_table, write_table
 from .votes import (
     agreement,
     calibration,

@@ -62,6 +62,9 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.methods": ("calls",),
     "llmsel.racing.audit": ("audit",),
     "llmsel.studies.methods.auditing": ("audit",),
+    "llmsel.studies.methods.factorised": ("published",),
+    "llmsel.studies.methods.guaranteed": ("published",),
+    "llmsel.studies.methods.looks": ("published",),
     "llmsel.studies.calibrated": ("queries", "calibrated"),
     "llmsel.studies.clones": ("queries", "clones"),
     "llmsel.studies.committee": ("queries", "readings"),
@@ -74,7 +77,17 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
 ALWAYS = ("votes", "tables")
 ENGINE = (*ALWAYS, "queries", "calls")
 # the last are needed by a few studies only
-FAMILIES = (*ENGINE, "audit", "calibrated", "cheap", "clones", "official", "readings", "tuning")
+FAMILIES = (
+    *ENGINE,
+    "audit",
+    "calibrated",
+    "cheap",
+    "clones",
+    "official",
+    "published",
+    "readings",
+    "tuning",
+)
 
 
 # -- the engine ---------------------------------------------------------------------------------

@@ -48,6 +48,11 @@ def read_table(path: str | Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     return pd.read_csv(io.StringIO(rest)), json.loads(first[2:])
 
 
+def has_result(benchmark: str, file: str) -> bool:
+    """Tell whether ``data/results`` holds a table of a benchmark."""
+    return (RESULTS / slug(benchmark) / file).exists()
+
+
 def read_result(benchmark: str, file: str) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Read a table of ``data/results``, and the parameters that made it.
 

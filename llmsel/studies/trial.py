@@ -9,9 +9,10 @@ here. One function per family of results:
 races and their peers pay and name. ``audit``: the same of audit races with more settings, for the
 runs that play them. ``cheap``: audit races with a cheap judge beside the dear one. ``calibrated``,
 ``clones``, ``official``, ``readings``, ``tuning``: how right the belief is, copies of a model, the
-paper's method in its authors' mode, other readings of it, eps tuned on the weak judges. ``tables``:
-what is computed from picks and answers (fixed ones here, so that the families do not depend on each
-other).
+paper's method in its authors' mode, other readings of it, eps tuned on the weak judges.
+``published``: what the published peers pay and name that have a guarantee or a predictor.
+``tables``: what is computed from picks and answers (fixed ones here, so that the families do not
+depend on each other).
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ from llmsel.studies.diagnose import diagnose
 from llmsel.studies.methods.anytime import Anytime
 from llmsel.studies.methods.auditing import Auditing
 from llmsel.studies.methods.desk import Method
+from llmsel.studies.methods.factorised import PULSE, UCBELowRank
+from llmsel.studies.methods.guaranteed import CELEUS, ProxyLUCB
+from llmsel.studies.methods.looks import GroupSequential
 from llmsel.studies.methods.peers import LUCB, UCBE, SequentialHalving, SuccessiveRejects, Uniform
 from llmsel.studies.methods.racing import Racing
 from llmsel.studies.official import run_official
@@ -170,6 +174,17 @@ def official() -> Iterator[Any]:
     yield small.paths, small.regrets, summary(small, "toy")
 
 
+def published() -> Iterator[Any]:
+    """What peers with a guarantee or a predictor pay and name."""
+    contest = compete(
+        made(gaps=True),
+        every_published(),
+        shares=(0.2, 0.5, 1.0),
+        **{**PROTOCOL, "realizations": 4},
+    )
+    yield contest.leaders, contest.ends
+
+
 def readings() -> Iterator[Any]:
     """Other readings of the named methods, and intervals over queries."""
     for pool in (worded(), made(gaps=True)):
@@ -246,6 +261,19 @@ def every_audit() -> list[Method]:
     ]
 
 
+def every_published() -> list[Method]:
+    """Published peers with a guarantee or a predictor, in sizes that a small pool can bear."""
+    return [
+        CELEUS(),
+        CELEUS(0.2, 0.05, floor=0.5, name="CELEUS, within delta"),
+        ProxyLUCB(),
+        ProxyLUCB(0.2, 0.05, name="Ao et al., within delta"),
+        GroupSequential(first=6, batch=6),
+        PULSE(4, rank=4),
+        UCBELowRank(4, members=6),
+    ]
+
+
 def _evidence(rule: LockstepRule, delta: float = 0.05) -> Iterator[Any]:
     """Public state of a rule's evidence over the queries: nothing of it is rounded to a verdict."""
     pool = made(gaps=True)
@@ -296,6 +324,7 @@ FAMILIES = {
         cheap,
         clones,
         official,
+        published,
         readings,
         tuning,
         tables,

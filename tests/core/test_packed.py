@@ -57,6 +57,7 @@ def test_scores_are_those_of_the_matrix_products(eps, looked_up):
     log_weights = np.log(np.random.default_rng(1).dirichlet(np.full(25, 0.1), 6))
     log_weights -= log_weights.max(axis=1, keepdims=True)
     log_weights[0] = 0
+    log_weights[1] = np.where(np.arange(25) == 3, 0, log_weights[1] - 40)  # sure of one model
     score = ExpectedEntropy(Belief(*eps), pool.votes)
     np.testing.assert_allclose(score(log_weights), score._multiply(log_weights), rtol=1e-12)
 
@@ -69,6 +70,24 @@ def test_picks_are_those_of_the_literal_version(name, eps, looked_up):
     votes, outcomes = pool.votes.tolist(), pool.outcomes.tolist()
     for order, chosen in zip(result.orders.tolist(), result.chosen["LLM Selector"], strict=True):
         assert chosen.tolist() == literal.llm_selector(votes, outcomes, order, len(order), *eps)
+
+
+@pytest.mark.parametrize("eps", EPS)
+def test_it_does_not_matter_where_a_belief_begins_to_be_sure(eps, looked_up, monkeypatch):
+    """On either side of the change from one form to the other both agree to twelve digits."""
+    pool = pools.simulated(n=40, m=24, z=4, seed=52)
+    chance = Belief(*eps).likelihood(np.array([-1, 0, 1]))
+    doubt = ExpectedEntropy.SURE * chance.max() / chance.min()
+    rows = []
+    for factor in (0.5, 0.99, 1.01, 2.0):
+        row = np.full(25, np.log(factor * doubt / 24))
+        row[5] = 0.0
+        rows.append(row - row.max())
+    score = ExpectedEntropy(Belief(*eps), pool.votes)
+    found = score(np.array(rows))
+    for sure in (0.0, np.inf):
+        monkeypatch.setattr(ExpectedEntropy, "SURE", sure)
+        np.testing.assert_allclose(score(np.array(rows)), found, rtol=1e-12)
 
 
 def test_a_memory_mapped_pool_is_picked_from_alike(tmp_path, monkeypatch):

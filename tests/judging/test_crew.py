@@ -182,7 +182,7 @@ def test_what_failed_in_an_outage_is_judged_again_by_the_next_run(tmp_path):
 
 def test_a_race_computes_no_weak_votes(tmp_path, monkeypatch):
     pool = named().replace(votes=None)
-    monkeypatch.setattr("llmsel.judging.replay.add_votes", lambda _: pytest.fail("votes computed"))
+    monkeypatch.setattr("llmsel.judging.opening.add_votes", lambda _: pytest.fail("votes computed"))
     with AnnotationLog(tmp_path / "log.jsonl", pool) as log:
         judge_race(log, Scripted(pool), race=llmsel.Race(pool), calls=8)
     assert resume(read_log(tmp_path / "log.jsonl", pool)) is not None

@@ -13,7 +13,10 @@ from llmsel.studies.by_call import compete, complete
 from llmsel.studies.methods.anytime import Anytime, _PairCapitals
 from llmsel.studies.methods.auditing import Auditing
 from llmsel.studies.methods.desk import Desk
+from llmsel.studies.methods.factorised import PULSE, UCBELowRank
+from llmsel.studies.methods.guaranteed import CELEUS, ProxyLUCB
 from llmsel.studies.methods.ladder import Ladder
+from llmsel.studies.methods.looks import GroupSequential
 from llmsel.studies.methods.peers import (
     LUCB,
     UCBE,
@@ -38,6 +41,11 @@ METHODS = [
     Racing(Heuristic(), batch=4),
     Auditing(),
     Auditing(Audit(switch="early"), width=4, name="wide audit"),
+    CELEUS(),
+    ProxyLUCB(),
+    GroupSequential(first=5, batch=5),
+    PULSE(4),
+    UCBELowRank(4, members=8),
 ]
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib
+import inspect
 import pkgutil
 
 import nbformat
@@ -26,7 +27,7 @@ from llmsel.studies import (
     scores,
     trial,
 )
-from llmsel.studies.methods import anytime, ladder, peers
+from llmsel.studies.methods import anytime, factorised, guaranteed, ladder, peers
 from llmsel.studies.methods.desk import Method
 from llmsel.studies.provenance import computing_code, digest, families
 
@@ -73,6 +74,8 @@ elimination_kelly = elimination.kelly
         (audit_race, "PAIR_SHARE", 0.1, "audit"),
         (audit_race, "REFIT", 2.0, "audit"),
         (shared_bets, "STAKE", 0.8, "audit"),
+        (guaranteed, "REFIT", 3.0, "published"),
+        (factorised, "RIDGE", 1.0, "published"),
         (weak_judges, "DIGITS", 2, "votes"),
     ],
 )
@@ -213,10 +216,18 @@ def test_a_run_depends_on_what_its_notebook_uses(run, monkeypatch, where, name, 
     assert (reproduce.key(run) != before) == outdated
 
 
+def kinds_of(base):
+    """Every class below a base that can be used, of llmsel itself."""
+    for kind in base.__subclasses__():
+        if kind.__module__.startswith("llmsel.") and not inspect.isabstract(kind):
+            yield kind
+        yield from kinds_of(kind)
+
+
 def test_the_trial_holds_every_strategy_and_every_method():
     """A new one is added to llmsel/studies/trial.py, or its changes would go unnoticed."""
     for module in pkgutil.iter_modules(methods.__path__):
         importlib.import_module(f"{methods.__name__}.{module.name}")
-    known = {kind for kind in Method.__subclasses__() if kind.__module__.startswith("llmsel.")}
-    assert known == {type(m) for m in trial.every_method() + trial.every_audit()}
+    tried = trial.every_method() + trial.every_audit() + trial.every_published()
+    assert set(kinds_of(Method)) == {type(m) for m in tried}
     assert set(strategies.possible(trial.worded())) == set(strategies.STRATEGIES)

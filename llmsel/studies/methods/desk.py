@@ -113,6 +113,10 @@ class Desk:
         judged: list[int] = self._outcomes[self._orders[r, list(places)], list(models)].tolist()
         return judged
 
+    def positions(self, r: int) -> np.ndarray:
+        """Return which queries of the benchmark one realization holds, in its order: int (P,)."""
+        return np.asarray(self._orders[r])
+
     def due(self, who: np.ndarray, cost: int = 1) -> bool:
         """Tell whether paying ``cost`` calls passes a budget at which answers are noted."""
         return bool((self.calls[who] + cost > self._grid[self._next[who]]).any())

@@ -1,0 +1,95 @@
+"""Verdicts outlive their pool: what still holds after an edit goes into a new log.
+
+Carried verdicts lie in the new log until a race or session asks for their cells. A race chooses
+nothing by them beforehand: its seed is drawn anew, and it learns each when it asks for it, as if
+the judge had given it then. So the certificate holds for the new pool, whose outcomes are fixed
+before the race begins. Each further race is another chance to be wrong, which is said.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from llmsel._base.errors import InputError
+from llmsel.judging.keys import keys_of, standing
+from llmsel.judging.lines import read_lines
+from llmsel.judging.log import AnnotationLog
+from llmsel.judging.opening import pool_hash
+from llmsel.pool import Pool
+
+
+@dataclasses.dataclass(frozen=True)
+class Carried:
+    """What a new log took over.
+
+    Args:
+        kept: verdicts that still hold.
+        verdicts: that the old log holds, cells with the same texts and answers counted once.
+        cells: comparisons of the new pool that they settle.
+        open: comparisons of the new pool without a verdict.
+    """
+
+    kept: int
+    verdicts: int
+    cells: int
+    open: int
+
+    @property
+    def statement(self) -> str:
+        """All that in one sentence."""
+        return (
+            f"{self.kept} of {self.verdicts} verdicts carry over and settle {self.cells} "
+            f"comparisons of the new pool; {self.open} are open."
+        )
+
+
+def carry(old: str | Path, new: str | Path, pool: Pool, *, judged: Pool | None = None) -> Carried:
+    """Begin a log on a changed pool with the verdicts of an older one that still hold.
+
+    A verdict holds if the new pool has its query's text and both its answers, word for word, under
+    whatever names. The cache of an LLM judge beside the old log is copied as well.
+
+    Args:
+        old: path of the log; not changed.
+        new: path of the log that is begun.
+        pool: the changed pool, with responses.
+        judged: the pool of the old log, needed for logs of llmsel before 0.3 only.
+
+    Raises:
+        InputError: no old log, a new one that is there already, a pool without responses, or the
+            pool of the old log itself.
+    """
+    old, new = Path(old), Path(new)
+    if new.exists():
+        raise InputError(f"'{new}' is there already; name a new log.")
+    if not old.exists():
+        raise InputError(f"no log '{old}'.")
+    pool.need("responses")
+    read = read_lines(old)
+    if read.header is None:
+        raise InputError(f"'{old}' has no header line; there is nothing to carry.")
+    if read.header["pool"] == pool_hash(pool):
+        raise InputError(
+            f"'{old.name}' is a log of this very pool: go on with it. A new race on verdicts that "
+            "are known, begun because of what they say, would be worth nothing."
+        )
+    events = [event for _, event in read.events]
+    held = standing(events, judged)
+    wanted = keys_of(pool)
+    kept = {key: entry for key, entry in held.items() if key in wanted}
+    cells = sum(wanted[key] for key in kept)
+    if not held and events:
+        raise InputError(
+            f"'{old.name}' does not say what its verdicts are about, as logs before llmsel 0.3: "
+            "give the pool that was judged as well (judged=, --judged)."
+        )
+    races = sum("race" in event for event in events)
+    races += sum(event["origin"]["races"] for event in events if "origin" in event)
+    with AnnotationLog(new, pool) as log:
+        log.begin_with(kept.values(), old.name, races=races)
+    cache, beside = Path(f"{old}.cache"), Path(f"{new}.cache")
+    if cache.exists() and not beside.exists():
+        shutil.copyfile(cache, beside)
+    return Carried(len(kept), len(held), cells, wanted.total() - cells)
