@@ -258,6 +258,8 @@ def every_audit() -> list[Method]:
         Auditing(),
         Auditing(Audit(alpha=0.2, switch="early"), 0.05, width=3, name="early"),
         Auditing(Audit(few=2, start=0.2, gain=1.0), 0.02, name="no pairs"),
+        Auditing(Audit(pairing=0.0), 0.02, name="pairs on shared queries"),
+        Auditing(Audit(pairing=0.3), 0.05, name="soon paired"),
     ]
 
 

@@ -74,11 +74,17 @@ class Ledger:
         return np.where((self.known > 0) | (self.judged == 0), mean, -np.inf)
 
     def slack(self, model: int, champion: int, margin: float) -> float:
-        """Return how much a model may still lose and end ``margin`` above a champion's low sum."""
-        total, unknown = self.total.item, self.unknown.item  # numbers of Python's: three a draw
-        need = total(champion) - 0.5 * unknown(champion) + margin
-        ahead = (self.pool_size - self.judged.item(model)) * self.half.item(model)
-        slack: float = total(model) + 0.5 * unknown(model) + ahead - need
+        """Return D: how much may still go against "I end ``margin`` above the champion's low sum".
+
+        That is what the model may still lose and the champion win.
+        """
+        # numbers of Python's, as it is asked for three times a draw
+        total, unknown, judged = self.total.item, self.unknown.item, self.judged.item
+        best = total(model) + 0.5 * unknown(model)
+        best += (self.pool_size - judged(model)) * self.half.item(model)
+        worst = total(champion) - 0.5 * unknown(champion)
+        worst -= (self.pool_size - judged(champion)) * self.half.item(champion)
+        slack: float = best - worst - margin
         return slack
 
     def open_places(self, model: int) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 from llmsel.pool import MISSING
 from llmsel.racing.audit.cheap import CheapJudge, with_column
 from llmsel.racing.audit.duel import Cell, Draw, Duel
-from llmsel.racing.audit.race import AuditRace
+from llmsel.racing.audit.race import CHALLENGE, AuditRace
 
 if TYPE_CHECKING:
     from llmsel.racing.audit.rule import Audit
@@ -78,30 +78,43 @@ class TwoJudges(AuditRace):
         return self.cheap.waits
 
     def _plan_draws(self) -> None:
-        """Buy cheap verdicts first, where they pay."""
-        next(self._challengers(), None)  # open the first duel, if none is
-        self.cheap.switch_off_if_worthless()
-        if self.cheap.bought.any() or self.cheap.off:
-            for duel in self._duels.values():
-                duel.gauged = bool(self.cheap.bought[duel.model])
-                if self.cheap.due(duel.model, duel.drawn) and self.cheap.pays(self._saving(duel)):
-                    self.cheap.want(duel.model)
-        else:
-            waiting = np.flatnonzero(self.live & (self.ledger.judged < self.ledger.pool_size))
-            duels = (Duel(j, self.ledger.open_places(j)) for j in waiting.tolist())
-            most = np.where(self.ledger.half > 0, self.ledger.judged, -1).argmax()
-            self.cheap.explore(int(most), map(self._saving, duels))
+        """Buy cheap verdicts first, where they pay; a paired audit, of few models, has no use."""
+        if self.phase == CHALLENGE:
+            next(self._challengers(), None)  # open the first duel, if none is
+            self.cheap.switch_off_if_worthless()
+            if self.cheap.bought.any() or self.cheap.off:
+                self._buy()
+            else:
+                self._explore()
         if not self._waits:
             super()._plan_draws()
 
-    def _saving(self, duel: Duel) -> float:
-        return self.cheap.saving(duel, self.predictor, self._needs(duel))
+    def _buy(self) -> None:
+        """Want the verdicts of the challengers for whom they pay."""
+        for duel in self._duels.values():
+            if isinstance(duel, Duel):
+                duel.gauged = bool(self.cheap.bought[duel.model])
+                if self.cheap.due(duel.model, duel.drawn) and self.cheap.pays(self._saving(duel)):
+                    self.cheap.want(duel.model)
 
-    def _settle_draw(self, draw: Draw, outcome: int) -> None:
+    def _explore(self) -> None:
+        """Want the verdicts of the model that is judged most, where any could pay."""
+        waiting = np.flatnonzero(self.live & (self.ledger.judged < self.ledger.pool_size))
+        duels = (Duel(j, self.ledger.open_places(j)) for j in waiting.tolist())
+        most = np.where(self.ledger.half > 0, self.ledger.judged, -1).argmax()
+        self.cheap.explore(int(most), map(self._saving, duels))
+
+    def _saving(self, duel: Duel) -> float:
+        slack = self.ledger.slack(duel.model, self.champion, self._margin)
+        short = self._limit - float(self.capital[duel.model])
+        return self.cheap.saving(duel, self.predictor, (slack, short))
+
+    def _settle_draw(self, draw: Draw, slack: float, y: float) -> None:
         """Show the gauge what the draw brought."""
+        outcome = self._told[draw.cells[0]]
         if draw.trial is not None and outcome != MISSING:
-            self.cheap.gauge.learn(draw.cell[1], draw.trial, 0.5 - 0.5 * outcome)
-        super()._settle_draw(draw, outcome)
+            self.cheap.gauge.learn(draw.model, draw.trial, 0.5 - 0.5 * outcome)
+        super()._settle_draw(draw, slack, y)
 
     def _drop_beaten(self) -> None:
         """Tell the gauge who is beaten."""
