@@ -71,7 +71,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.over_queries": ("queries", "readings"),
     "llmsel.studies.tuning": ("queries", "tuning"),
     "llmsel.studies.official": ("queries", "official"),
-    "llmsel.studies.two_judges": ("audit", "cheap"),
+    "llmsel.studies.two_judges": ("cheap",),
     "llmsel.studies.receipt": ("queries", "official"),
 }
 ALWAYS = ("votes", "tables")
