@@ -9,7 +9,9 @@ interval allows for outcomes that go together within a challenger.
 At every fourth draw the bet that was placed stands beside the one that would have been placed
 without verdicts. For any t the growth to be expected of both is known, and the ratio of their sums
 over a challenger says how many draws it would have taken without verdicts. Only challengers that
-are dropped count: one that is judged to its last query costs the same either way.
+are dropped count: one that is judged to its last query costs the same either way. The interval is
+of the trust t alone; luck comes on top, and so does what one draw cannot see: the gauge is
+somewhat optimistic (notebooks/two-judges.ipynb shows how much on real judges).
 """
 
 from __future__ import annotations
