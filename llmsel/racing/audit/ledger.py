@@ -78,12 +78,11 @@ class Ledger:
 
         That is what the model may still lose and the champion win.
         """
-        # numbers of Python's, as it is asked for three times a draw
-        total, unknown, judged = self.total.item, self.unknown.item, self.judged.item
-        best = total(model) + 0.5 * unknown(model)
-        best += (self.pool_size - judged(model)) * self.half.item(model)
+        total, unknown = self.total.item, self.unknown.item  # numbers of Python's: three a draw
+        judged, half, size = self.judged.item, self.half.item, self.pool_size
+        best = total(model) + 0.5 * unknown(model) + (size - judged(model)) * half(model)
         worst = total(champion) - 0.5 * unknown(champion)
-        worst -= (self.pool_size - judged(champion)) * self.half.item(champion)
+        worst -= (size - judged(champion)) * half(champion)
         slack: float = best - worst - margin
         return slack
 

@@ -9,7 +9,7 @@ import numpy as np
 from llmsel.racing.audit.duel import Draw
 from llmsel.racing.audit.ledger import UNSEEN, Ledger
 from llmsel.racing.audit.pair_bets import best_pair_bet, level_of
-from llmsel.racing.audit.predictor import DOUBT, SHRINK, LossPredictor, expit
+from llmsel.racing.audit.predictor import SHRINK, LossPredictor, expit
 
 NODES = np.array([-(3**0.5), 0.0, 3**0.5])[:, None]  # of a query's difficulty, in posterior sd
 MASS = np.array([1 / 6, 2 / 3, 1 / 6])
@@ -101,8 +101,8 @@ class PairDuel:
         places = ledger.open_places(j)
         if not len(places) or not ledger.half[j]:
             return float(ledger.total[j])
-        p = predictor.predict(j, predictor.base(j, places), predictor.doubt(places))
-        return float(ledger.total[j] + (0.5 - p).sum())
+        base, doubt = predictor.base(j, places), predictor.doubt(places)
+        return float(ledger.total[j] + (0.5 - predictor.predict(j, base, doubt)).sum())
 
 
 def pair_losses(
@@ -130,9 +130,8 @@ def pair_losses(
         largest possible: float64 (rem,) each.
     """
     away = NODES * np.sqrt(predictor.spread_query[places])
-    wide = np.sqrt(1 + DOUBT * predictor.spread_model)
     loss, lost = (
-        expit((predictor.strength[j] + predictor.base(j, places) + away) / wide[j])
+        expit((predictor.strength[j] + predictor.base(j, places) + away) / predictor.wide(j))
         for j in (model, champion)
     )
     kept = 1 - predictor.draws / 4  # of the variance of a coin, where draws are halves
