@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from helpers.audits import bound, hostile_tables, with_baseline
 
+from llmsel import studies
 from llmsel._base.errors import InputError
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.audit import Audit, AuditRace, TwoJudges
@@ -300,6 +301,32 @@ def test_features_of_answers_are_standardised_and_leave_the_baseline_out():
     assert (features[:, 2] == 0).all()
     assert features[:, :2].mean(axis=(0, 1)) == pytest.approx(0, abs=1e-9)
     assert features[0, 1, 0] > features[0, 0, 0]  # the longer answer
+
+
+def test_a_contest_gives_races_features_in_the_order_of_their_queries():
+    """Perfect votes save calls; answers that are all alike change nothing."""
+    table = board(3, queries=120)
+    names = [f"m{j}" for j in range(table.shape[1])]
+    alike = np.full(table.shape, "same", dtype=object)
+    pool = Pool(
+        [f"q{i}" for i in range(len(table))],
+        names,
+        names[-1],
+        responses=alike,
+        votes=table[..., None],
+        outcomes=table,
+    )
+    methods = [
+        studies.Auditing(EARLY, name="alone"),
+        studies.Auditing(EARLY, features="votes", name="votes"),
+        studies.Auditing(EARLY, features="answers", name="answers"),
+    ]
+    runs = studies.compete(pool, methods, realizations=4, pool_size=100, jobs=1).runs()
+    calls = runs.groupby("method")["calls"].mean()
+    assert calls["votes"] < 0.95 * calls["alone"]
+    assert calls["answers"] == calls["alone"]
+    with pytest.raises(InputError, match="features 'length'"):
+        studies.Auditing(features="length")
 
 
 def test_an_unknown_verdict_is_marked():
