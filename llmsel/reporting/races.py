@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from llmsel.reporting.grammar import PALE, entitled, label_lines, spread, styled
 
@@ -69,7 +70,7 @@ def early(
         if method not in strong:
             rows = some[some["method"] == method]
             ax.plot(100 * rows["share"], 100 * rows["value"], color=PALE, lw=1)
-    lines = []
+    lines: list[Line2D] = []
     for method, colour in zip(strong, STRONG, strict=False):
         rows = some[some["method"] == method]
         if "low" in rows and len(lines) < BANDS:
@@ -124,5 +125,5 @@ def promises(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
         ax.set_yticks(y, pools)
         ax.set_xlim(left=-0.4)
     np.atleast_1d(axes)[0].invert_yaxis()
-    figure.supxlabel("")
-    return entitled(figure, "hostile pools", "wrong verdicts in % of races; dashed: promised", facts)
+    says = "wrong verdicts in % of races; dashed: promised"
+    return entitled(figure, "hostile pools", says, facts)
