@@ -216,7 +216,7 @@ def modes() -> str:
     ):
         fewer = int((some["vs_strongest_low"] > 0).sum())
         more = int((some["vs_strongest_high"] < 0).sum())
-        parts.append(f"{mode} mode, {method}: fewer in {fewer}, more in {more} of {len(some)}")
+        parts.append(f"mode {mode}, {method}: fewer in {fewer}, more in {more} of {len(some)}")
     return (
         f"Annotations against the strongest baseline on {rows['benchmark'].nunique()} boards, best "
         f"and near-best: {'; '.join(parts)}"

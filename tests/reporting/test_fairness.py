@@ -106,7 +106,7 @@ def test_clones_cheap_judges_belief_and_modes(results):
     target = {"benchmark": "smol", "strategy": "LLM Selector", "mode": "official"}
     ends = {"vs_strongest_low": -0.3, "vs_strongest_high": -0.1}
     results("paper", "efficiency.csv", [{**target, **ends}])
-    assert "official mode, LLM Selector: fewer in 0, more in 1 of 1" in FAIRNESS["modes"]()
+    assert "mode official, LLM Selector: fewer in 0, more in 1 of 1" in FAIRNESS["modes"]()
 
 
 def test_claims_know_them_and_tables_are_asked_for(results):
