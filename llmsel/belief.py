@@ -1,8 +1,8 @@
 """The two-parameter belief about which model is best: prior, update, expected entropy.
 
 LLM Selector (arXiv 2510.09418v1), equations 2-5; ARCHITECTURE.md, "Method". Realizations are an
-array axis everywhere, so one selection step for R realizations is a matrix product; the
-interactive case is R = 1 of the same code.
+array axis everywhere; a selection step for R of them is a matrix product, or for one of a large
+pool a sum of look-ups.
 
 Weights are kept as logarithms relative to the leading model (the leader has 0). Thousands of
 updates then neither underflow nor lose the ranking, and the entropy of an almost certain belief

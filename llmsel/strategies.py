@@ -194,14 +194,14 @@ class LLMSelector(Strategy):
 
     def prepare(self, pool: Pool) -> None:
         """Take the weak votes."""
-        self._take(pool.need("votes"))
-
-    def _take(self, votes: np.ndarray) -> None:
-        self._belief, self._votes = self.belief, votes
-        self._expected_entropy = ExpectedEntropy(self._belief, votes)
+        self._belief = self.belief
+        self._votes = pool.need("votes")
+        self._expected_entropy = ExpectedEntropy(self._belief, self._votes)
 
     def begin(self, realizations: int) -> None:
         """Uniform prior over the candidates and the baseline; tables of the votes are kept."""
+        if self._expected_entropy.votes is not self._votes:  # a subclass has its own
+            self._expected_entropy = ExpectedEntropy(self._belief, self._votes)
         self._log_weights = self._belief.prior(realizations, self._votes.shape[1])
 
     def scores(self) -> np.ndarray:

@@ -105,7 +105,8 @@ def ask_all(
 
     Args:
         todo: from `plan`, with the same output.
-        output: JSON Lines: model, query_id, query, response, finish, and category where given.
+        output: JSON Lines: model, query_id, query, response, finish, category where given, and what
+            the answer took: seconds, tokens_in, tokens_out, and cost where the model has prices.
         workers: requests in flight, over all models.
         progress: show a bar on stderr.
 
@@ -256,4 +257,8 @@ def _ask(model: Model, row: Mapping[str, Any], file: AnswerFile) -> None:
     answer = {"model": model.name, "query_id": str(row["query_id"]), "query": row["query"]}
     if "category" in row:
         answer["category"] = row["category"]
-    file.append(answer | {"response": reply.text, "finish": reply.finish})
+    answer |= {"response": reply.text, "finish": reply.finish, "seconds": round(reply.seconds, 3)}
+    answer |= {"tokens_in": reply.tokens_in, "tokens_out": reply.tokens_out}
+    if model.server.prices is not None:
+        answer["cost"] = model.server.prices.cost(reply.tokens_in, reply.tokens_out)
+    file.append(answer)

@@ -93,12 +93,13 @@ def estimate_tokens(messages: Iterable[Mapping[str, str]]) -> int:
 
 @dataclasses.dataclass(frozen=True)
 class Reply:
-    """What a model answered, why it stopped, and the tokens it took."""
+    """What a model answered, why it stopped, the tokens it took and the seconds (last try)."""
 
     text: str
     finish: str | None
     tokens_in: int
     tokens_out: int
+    seconds: float = 0.0
 
 
 class _Message(pydantic.BaseModel, strict=True):
@@ -290,6 +291,7 @@ class Server:
         return True
 
     async def _once(self, wire: Wire, body: dict[str, Any]) -> Reply:
+        began = time.monotonic()
         try:
             status, headers, raw = await wire.post(f"{self._address.url}/chat/completions", body)
         except WireError as error:
@@ -298,7 +300,8 @@ class Server:
             ) from error
         if status != 200:
             raise _refusal(status, headers, raw)
-        reply = self._read(raw, body["messages"])
+        took = time.monotonic() - began
+        reply = dataclasses.replace(self._read(raw, body["messages"]), seconds=took)
         if not reply.text and reply.finish not in ("stop", "length"):
             raise _Trouble(f"gave no text (finish: {reply.finish})", status, refused=True)
         return reply

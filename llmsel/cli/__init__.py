@@ -11,7 +11,17 @@ from typing import Annotated
 import typer
 
 from llmsel._base.files import VERSION
-from llmsel.cli import answers, compare, data, export, judge, recorded, reproduce, session
+from llmsel.cli import (
+    answers,
+    categories,
+    compare,
+    data,
+    export,
+    judge,
+    recorded,
+    reproduce,
+    session,
+)
 from llmsel.cli.guard import EXIT_CODES, Commands, say
 
 app = typer.Typer(
@@ -29,6 +39,8 @@ app.add_typer(session.app, name="session")
 app.command("report", epilog=EXIT_CODES)(session.report_command)
 app.command("generate", epilog=EXIT_CODES)(answers.generate_command)
 app.command("judge", epilog=EXIT_CODES)(judge.judge_command)
+app.command("categories", epilog=EXIT_CODES)(categories.categories_command)
+app.command("cheapest", epilog=EXIT_CODES)(categories.cheapest_command)
 app.command("export", epilog=EXIT_CODES)(export.export_command)
 app.command("import", epilog=EXIT_CODES)(recorded.import_command)
 app.command("compare", epilog=EXIT_CODES)(compare.compare_command)

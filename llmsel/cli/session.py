@@ -306,4 +306,5 @@ def report_command(
     """
     from llmsel.reporting.page import write_report
 
-    say(write_report(log, source.read(), output))
+    answers = Path(source.pool)
+    say(write_report(log, source.read(), output, answers=answers if answers.is_file() else None))

@@ -3,6 +3,7 @@ __all__ = [
     "AnnotationLog",
     "AnnotationView",
     "Carried",
+    "Challenge",
     "Check",
     "Contents",
     "Group",
@@ -29,6 +30,7 @@ __all__ = [
 
 from .carry import Carried, carry
 from .collect import advance, annotate, catch_up, fill, judge_race, resume, verdict_of
+from .inspect_race import Challenge
 from .judges import Group, Judge, ProgramJudge, Verdict, groups
 from .llm import LLMJudge
 from .log import AnnotationLog

@@ -1,10 +1,12 @@
 __all__ = [
+    "CategoryWinner",
     "INK",
     "MARK",
     "MARKS",
     "OTHER",
     "STYLES",
     "band",
+    "cheapest_within",
     "curve",
     "decision",
     "export",
@@ -15,13 +17,17 @@ __all__ = [
     "null_strip",
     "overview",
     "panels",
+    "read_costs",
     "save",
     "simplex",
     "style",
+    "value_table",
     "verdict_table",
+    "winners_by_category",
     "write_report",
 ]
 
+from .categories import CategoryWinner, winners_by_category
 from .export import decision, export, log_to_mlflow, model_table, verdict_table
 from .figures import (
     INK,
@@ -41,3 +47,4 @@ from .figures import (
 )
 from .outputs import save
 from .page import write_report
+from .value import cheapest_within, read_costs, value_table

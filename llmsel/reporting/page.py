@@ -32,8 +32,10 @@ from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.race import RaceVerdict
 from llmsel.reporting import figures
+from llmsel.reporting.categories import told, winners_by_category
 from llmsel.reporting.course import course
 from llmsel.reporting.outputs import inline_svg
+from llmsel.reporting.value import read_costs, shown, value_picture, value_table
 from llmsel.session import Answer
 from llmsel.studies.diagnose import diagnose, judge_is_candidate, near_duplicates
 
@@ -42,13 +44,16 @@ GENERATOR = f"llmsel {VERSION}"
 TEXT = 200  # characters of a query's text that the list of annotations shows
 
 
-def write_report(log: str | Path, pool: Pool, path: str | Path) -> Path:
+def write_report(
+    log: str | Path, pool: Pool, path: str | Path, *, answers: str | Path | None = None
+) -> Path:
     """Write the report of an annotation log.
 
     Args:
         log: path of the log.
         pool: the pool that was annotated.
         path: of the HTML file; a report that is there is replaced.
+        answers: what `llmsel generate` wrote, for prices and seconds; None leaves them out.
 
     Returns:
         The path.
@@ -57,7 +62,7 @@ def write_report(log: str | Path, pool: Pool, path: str | Path) -> Path:
         InputError: no log, a log of another pool, nothing annotated yet, or a file at ``path``
             that is no report of llmsel.
     """
-    page = report(read_log(log, pool))
+    page = report(read_log(log, pool), answers=answers)
     path = Path(path)
     if path.is_file() and not _is_report(path.read_bytes()):
         raise InputError(f"'{path}' is there and is no report of llmsel; name another file.")
@@ -74,11 +79,12 @@ def _is_report(content: bytes) -> bool:
     return not content or (content.startswith(b"<!DOCTYPE html>") and b"llmsel" in content)
 
 
-def report(contents: Contents) -> str:
+def report(contents: Contents, *, answers: str | Path | None = None) -> str:
     """Build the page: warnings, decision, evidence, curve, provenance, diagnostics, annotations.
 
-    A log that holds a race reports its verdict, and counts every annotation; otherwise it
-    reports what the session says, and counts finished queries.
+    Winners by category and prices stand on it where they are known. A log that holds a race reports
+    its verdict, and counts every annotation; otherwise it reports what the session says, and counts
+    finished queries.
 
     Raises:
         InputError: nothing annotated yet, or no query finished where there is no race.
@@ -108,6 +114,8 @@ def report(contents: Contents) -> str:
         baseline=pool.baseline,
         seen=len(rows),
         queries=pool.n_queries,
+        categories=_categories(contents),
+        value=_value(contents, answers),
         course=course(contents),
         diagnostics=_diagnostics(contents),
         checks=_checks(contents, rows),
@@ -179,6 +187,25 @@ def _evidence(
         }
         lines.append((rate, line))
     return [line for _, line in sorted(lines, key=lambda pair: -pair[0])]
+
+
+def _categories(contents: Contents) -> list[str]:
+    """Winners by category, in sentences; none of a race, or of a pool without categories."""
+    if contents.pool.categories is None or contents.race is not None:
+        return []
+    try:
+        found = winners_by_category(contents)
+    except InputError:  # every query lacks a judgement: there is nothing to compare
+        return []
+    return [*(each.statement for each in found), told(found)]
+
+
+def _value(contents: Contents, answers: str | Path | None) -> dict[str, Any] | None:
+    """Win rate against price and seconds, drawn and as a table; None where none is known."""
+    table = None if answers is None else value_table(contents, read_costs(answers))
+    if table is None or table.empty:
+        return None
+    return {"picture": markupsafe.Markup(value_picture(table)), "rows": shown(table)}
 
 
 def _ends(said: RaceVerdict | Answer) -> dict[str, str]:

@@ -134,7 +134,7 @@ class CandidatesOnly(LLMSelector):
         """Take the candidates' weak votes."""
         super().prepare(pool)
         self._candidates = pool.candidate_columns
-        self._take(np.ascontiguousarray(self._votes[:, self._candidates]))
+        self._votes = np.ascontiguousarray(self._votes[:, self._candidates])
 
     def observe(self, chosen: np.ndarray, outcomes: np.ndarray) -> None:
         """Bayes' rule over the candidates."""

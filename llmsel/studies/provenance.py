@@ -58,6 +58,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.belief": ("queries",),
     "llmsel.strategies": ("queries",),
     "llmsel.racing": ("calls",),
+    "llmsel.racing.race": ("calls", "audit"),
+    "llmsel.racing.forecast": ("audit",),
     "llmsel.studies.by_call": ("calls",),
     "llmsel.studies.methods": ("calls",),
     "llmsel.racing.audit": ("audit",),

@@ -223,8 +223,6 @@ def every_method() -> list[Method]:
         Racing(Certified(alpha=0.2, share=0.4), delta=0.05, batch=3, name="within delta"),
         Racing(Heuristic(), delta=0.02, name="heuristic"),
         Racing(Certified(), budget=Budget(calls=100), name="budget"),
-        Auditing(name="audit"),
-        Auditing(delta=0.05, name="audit within delta"),
         Anytime(name="anytime"),
         Anytime(alpha=None, batch=2, name="anytime, heuristic stop"),
         SuccessiveRejects(),
@@ -242,6 +240,8 @@ def every_audit() -> list[Method]:
         Auditing(),
         Auditing(Audit(alpha=0.2, switch="early"), 0.05, width=3, name="early"),
         Auditing(Audit(few=2, start=0.2, gain=1.0), 0.02, name="no pairs"),
+        Auditing(Audit(pairing=0.0), 0.02, name="pairs on shared queries"),
+        Auditing(Audit(pairing=0.3), 0.05, name="soon paired"),
     ]
 
 

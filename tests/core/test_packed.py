@@ -128,3 +128,17 @@ def test_another_pool_is_not_scored_by_the_votes_of_the_last():
         selector.begin(1)
         scores.append(selector.scores())
     assert not np.allclose(*scores)
+
+
+def test_a_strategy_that_takes_other_votes_is_scored_by_them():
+    class Without(LLMSelector):
+        def prepare(self, pool):
+            super().prepare(pool)
+            self._votes = self._votes[:, :3]
+
+    pool = pools.simulated(n=12, m=4, seed=1)
+    selector = Without()
+    selector.prepare(pool)
+    selector.begin(2)
+    expected = -ExpectedEntropy(Belief(), pool.votes[:, :3])(np.zeros((2, 3)))
+    np.testing.assert_allclose(selector.scores(), expected, rtol=1e-12)

@@ -87,6 +87,29 @@ def hostile_tables(seed=0):
     factor = rng.normal(0, 2, (n, 1))
     mixed = np.where(factor * np.linspace(-1, 1, m) + rng.logistic(size=(n, m)) > 0, 1, -1)
     yield "difficulty of opposite sign", lift(mixed, 0), 0.0
+    yield from _around_delta(np.random.default_rng([seed, 1]))
+
+
+def _around_delta(rng):
+    """Pools in which the best model is just more than delta ahead of others."""
+    n, m = SMALL
+    yield "near ties, delta", lift(coins(rng, 0.5, (1000, 3)), 1, 21), 0.01
+    yield "two near ties, delta", lift(coins(rng, 0.5, (n, 2)), 1, 5), 0.02
+    yield "99 % draws, delta", lift(coins(rng, 0.6, (n, m), 0.99), 2, 5), 0.02
+    block = np.ones((n, m), dtype=int)
+    block[: n // 4, 0] = -1
+    block[:, 1:] = coins(rng, 0.71, (n, m - 1))
+    yield "skew, delta", lift(block, 0, 5), 0.02
+    rungs = np.where(np.arange(n)[:, None] < 70 - 3 * np.arange(m), 1, -1)
+    yield "steps below delta", rng.permuted(rungs, axis=0), 0.05
+    factor = rng.normal(0, 2, (n, 1))
+    mixed = np.where(factor * np.linspace(-1, 1, m) + rng.logistic(size=(n, m)) > 0, 1, -1)
+    yield "difficulty of opposite sign, delta", lift(mixed, 0, 5), 0.02
+    holes = lift(coins(rng, 0.55, (n, m)), 1, 5)
+    yield "30 % missing, delta", np.where(rng.random((n, m)) < 0.3, MISSING, holes), 0.02
+    wins = lift(coins(rng, 0.6, (n, m)), 1, 10)
+    wins[(rng.random(n) < 0.1) & (wins[:, 1] == 1), 1] = MISSING
+    yield "the best one's wins are missing, delta", wins, 0.02
 
 
 def play(table, rule, *, delta, seed):

@@ -1,99 +1,31 @@
 """The audit race: exact enumeration of small pools, missing cells, replay, rounds."""
 
-import collections
-import itertools
 import json
 import math
 
 import numpy as np
 import pytest
+from helpers.audit_courses import (
+    BASELINE,
+    MODELS,
+    SIZE,
+    courses,
+    finish,
+    leaves,
+    random_table,
+    started,
+    sums,
+)
 
 from llmsel._base.errors import InputError
 from llmsel._base.verdicts import INCOMPLETE, WITHIN
 from llmsel.pool import MISSING
-from llmsel.racing.audit import OVER, Audit, AuditRace
+from llmsel.racing.audit import OVER, Audit
 from llmsel.racing.audit.bets import LEVELS, RATES, best_bet, bet_table
 from llmsel.racing.elimination import from_settings
 from llmsel.studies.reference import audit as audit_literal
 
-SIZE, MODELS, BASELINE = 5, 3, 2  # of the pools that are enumerated
 LONGEST = 1 / 2  # alpha of the enumerations: so large that models are dropped by capital
-
-
-class Scripted(AuditRace):
-    """A race whose draws follow a script of positions; past its end it takes the first."""
-
-    def __init__(self, *arguments, script=(), salt=0, **options):
-        self.script, self.taken, self.chance = list(script), [], 1.0
-        self.salt = salt
-        super().__init__(*arguments, **options)
-        self.predictor.predict = self.hashed
-
-    def hashed(self, model, base, spread):
-        """Predict anything: a function of what is known that has nothing to do with the pool."""
-        seed = [self.salt, model, self.calls, int(1000 * self.ledger.total.sum()) % 997]
-        return np.random.default_rng(seed).uniform(0.01, 0.99, len(base))
-
-    def _pick(self, j, weight):
-        place = self.script[len(self.taken)] if len(self.taken) < len(self.script) else 0
-        self.taken.append((place, len(weight)))
-        chance = float(weight[place] / weight.sum())
-        self.chance *= chance
-        return place, chance
-
-
-def play(race, table):
-    while cells := race.ask():
-        for cell in cells:
-            race.tell(cell, int(table[cell]))
-    return race
-
-
-def leaves(make, table):
-    """Play every course of a race; each comes with its probability in ``chance``."""
-    script: list[int] = []
-    while True:
-        race = play(make(script), table)
-        yield race
-        taken = [list(t) for t in race.taken]
-        while taken and taken[-1][0] + 1 == taken[-1][1]:
-            taken.pop()
-        if not taken:
-            return
-        script = [place for place, _ in taken[:-1]] + [taken[-1][0] + 1]
-
-
-def courses(rule, table, delta, salt, width=1):
-    """Play every course in every order of the queries: (race, probability).
-
-    Orders that show the race the same table are played once, with the weight of all of them.
-    """
-    orders = [table[list(order)] for order in itertools.permutations(range(SIZE))]
-    different = {mine.tobytes(): mine for mine in orders}
-    weight = collections.Counter(mine.tobytes() for mine in orders)
-    for key, mine in different.items():
-
-        def make(script):
-            options = {"baseline": BASELINE, "delta": delta, "width": width}
-            return Scripted(rule, SIZE, MODELS, script=script, salt=salt, **options)
-
-        for race in leaves(make, mine):
-            yield race, race.chance * weight[key] / len(orders)
-
-
-def random_table(seed, missing=False):
-    """Draw a pool of frequent draws and losses; two queries repeat: fewer orders differ."""
-    rng = np.random.default_rng(seed)
-    values = [-1, 0, 1, MISSING] if missing else [-1, 0, 1]
-    table = rng.choice(values, size=(SIZE, MODELS)).astype(np.int8)[[0, 1, 2, 0, 1]]
-    table[:, BASELINE] = 0
-    return table
-
-
-def sums(table):
-    low = np.where(table == MISSING, -1, table).sum(axis=0) / 2
-    high = np.where(table == MISSING, 1, table).sum(axis=0) / 2
-    return low, high
 
 
 def judged_rate(table):
@@ -156,20 +88,6 @@ def test_the_capital_of_a_best_model_does_not_grow_in_the_mean(width, missing):
         assert mean <= 1 + 1e-9
 
 
-def started(rule, table, champion, seen, delta, capital, salt, script=(), width=1):
-    """A race in its audit, on a pool judged in part: the champion in full, others in places."""
-    options = {"baseline": BASELINE, "delta": delta, "width": width}
-    race = Scripted(rule, *table.shape, salt=salt, script=script, **options)
-    for j, places in seen.items():
-        for place in places:
-            race._learn((place, j), int(table[place, j]))
-    race.champion, race.phase = champion, "challenge"
-    race.capital[:] = np.log(capital)
-    race._drop_beaten()
-    race._advance()
-    return race
-
-
 @pytest.mark.parametrize("delta", [0.0, 0.1])
 @pytest.mark.parametrize("width", [1, 3])
 def test_a_true_claim_gains_nothing_from_any_start(width, delta):
@@ -185,7 +103,8 @@ def test_a_true_claim_gains_nothing_from_any_start(width, delta):
         seen = {0: range(SIZE), 1: np.flatnonzero(rng.random(SIZE) < 0.3).tolist()}
 
         def make(script, seen=seen, table=table, seed=seed):
-            return started(rule, table, 0, seen, delta, [1.0, 2.5, 1.0], seed, script, width)
+            options = {"delta": delta, "salt": seed, "script": script, "width": width}
+            return started(rule, table, "challenge", seen, [1.0, 2.5, 1.0], **options)
 
         mean = total = 0.0
         for race in leaves(make, table):
@@ -306,7 +225,7 @@ def test_a_race_is_replayed_from_what_was_told():
 @pytest.mark.parametrize("width", [1, 8])
 def test_every_race_ends_with_the_best_model_of_an_easy_pool(switch, width):
     table = pool(3, queries=120)
-    race = play(race_on(table, Audit(switch=switch), width=width), table)
+    race = finish(race_on(table, Audit(switch=switch), width=width), table)
     assert race.certified and race.phase == OVER
     assert race.winners.tolist() == (judged_rate(table) == judged_rate(table).max()).tolist()
     assert race.calls < table.size
@@ -316,7 +235,7 @@ def test_missing_judgements_never_freeze_a_race_and_drop_nobody_they_could_save(
     """All of one challenger's judgements fail: it may be the best, so it stays."""
     table = pool(4, queries=30)
     table[:, 1] = MISSING
-    race = play(race_on(table), table)
+    race = finish(race_on(table), table)
     assert race.phase == OVER
     assert race.live[1]
     assert race.stop == INCOMPLETE and not race.certified
@@ -330,7 +249,7 @@ def test_what_is_missing_may_leave_the_answer_open(switch, delta, stop):
     first = np.array([1] * 9 + [-1] * 6)
     second = np.roll([1] * 7 + [MISSING] * 3 + [-1] * 5, 6)
     table = np.column_stack([first, second, np.zeros(15, dtype=int)]).astype(np.int8)
-    race = play(race_on(table, Audit(alpha=1e-12, switch=switch), delta=delta), table)
+    race = finish(race_on(table, Audit(alpha=1e-12, switch=switch), delta=delta), table)
     assert (race.stop, race.certified) == (stop, stop == WITHIN)
     assert race.winners.tolist() == [True, False, False]
     assert race.live[1] or stop == WITHIN
@@ -356,7 +275,7 @@ def test_a_tie_for_the_best_is_said_to_be_one():
     table[:, 2] = -1
     table[:, :2] = np.where(np.arange(12)[:, None] < 6, [[1, 1]], [[1, -1]])
     table[:, 1] = table[::-1, 0]
-    race = play(race_on(table), table)
+    race = finish(race_on(table), table)
     assert race.stop == "tied"
     assert race.winners.tolist() == [True, True, False, False]
 
@@ -364,7 +283,7 @@ def test_a_tie_for_the_best_is_said_to_be_one():
 def test_a_baseline_that_beats_everyone_wins_for_free():
     table = pool(7)
     table[:, :-1] = -1
-    race = play(race_on(table), table)
+    race = finish(race_on(table), table)
     assert race.winners.tolist() == [False] * 6 + [True]
     assert race.stop == "one left"
 
@@ -372,7 +291,7 @@ def test_a_baseline_that_beats_everyone_wins_for_free():
 def test_features_may_be_given_and_change_no_verdict():
     table = pool(8, queries=80)
     features = np.random.default_rng(0).normal(size=(*table.shape, 2))
-    race = play(race_on(table, features=features), table)
+    race = finish(race_on(table, features=features), table)
     assert race.winners.argmax() == judged_rate(table).argmax()
 
 
@@ -418,16 +337,26 @@ def planned(race, table):
 
 
 @pytest.mark.parametrize("width", [1, 5])
-@pytest.mark.parametrize(("delta", "few"), [(0.0, 20), (0.05, 20), (0.05, 2)])
+@pytest.mark.parametrize(
+    ("delta", "few", "pairing"),
+    [
+        (0.0, 20, 1.0),
+        (0.0, 2, 1.0),
+        (0.05, 20, 0.0),
+        (0.05, 20, 1.0),
+        (0.02, 20, 0.2),
+        (0.05, 2, 1),
+    ],
+)
 @pytest.mark.parametrize("switch", ["predicted", "early", "never"])
-def test_the_literal_version_chooses_the_same_cells(switch, delta, few, width):
+def test_the_literal_version_chooses_the_same_cells(switch, delta, few, pairing, width):
     for seed in range(2):
         table = pool(20 + seed, queries=40, models=9, missing=0.04 * seed)
-        rule = Audit(switch=switch, few=few)
-        race = race_on(table, rule, seed=seed, delta=delta, width=width)
+        options = {"switch": switch, "few": few, "pairing": pairing}
+        race = race_on(table, Audit(**options), seed=seed, delta=delta, width=width)
         rounds = planned(race, table)
         expected = audit_literal.audit(
-            table.tolist(), 8, switch=switch, width=width, delta=delta, seed=seed, few=few
+            table.tolist(), 8, width=width, delta=delta, seed=seed, **options
         )
         assert rounds == expected[0]
         assert race.capital == pytest.approx(expected[1], abs=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -14,19 +15,33 @@ Cell = tuple[int, int]  # place of the query, column of the model
 
 
 class Draw(NamedTuple):
-    """One drawn cell and the bet on it: K *= (1/2 - r + pad) / (chance (D + pads)).
+    """One drawn query and the bet on it: K *= (y + pad) / (chance (D + pads)).
 
     Attributes:
-        cell: what is to be judged.
+        model: the challenger.
+        cells: what is to be judged: of the challenger, of the champion or of both.
         chance: q, the chance with which it was drawn.
-        pad: its c; nan without a bet.
-        pads: the sum of c over the queries that were open; nan without a bet.
+        pad: of this query; nan without a bet.
+        pads: the sum of pads over the queries that were open; nan without a bet.
     """
 
-    cell: Cell
+    model: int
+    cells: tuple[Cell, ...]
     chance: float
     pad: float
     pads: float
+
+    def gain(self, y: float, slack: float) -> float:
+        """Return the log of the factor; 0 without a bet.
+
+        Args:
+            y: what its outcomes took from the slack.
+            slack: D before it.
+        """
+        if slack < 0 or not slack + self.pads > 0:  # nor is it, where the pads are nan
+            return 0.0
+        # in this order a win's factor is the pad itself, however small
+        return math.log((y + self.pad) / (self.chance * (slack + self.pads)))
 
 
 class Duel:
@@ -72,8 +87,8 @@ class Duel:
         draws = []
         for later in reversed(range(min(most, bet.needed(short)))):
             at, chance = pick(self.model, bet.weight)
-            cell = (int(self._places[at]), self.model)
-            draws.append(Draw(cell, chance, bet.pad(at), bet.pads))
+            cells = ((int(self._places[at]), self.model),)
+            draws.append(Draw(self.model, cells, chance, bet.pad(at), bet.pads))
             self._remove(at)
             if later:
                 bet.remove(at)

@@ -74,11 +74,16 @@ class Ledger:
         return np.where((self.known > 0) | (self.judged == 0), mean, -np.inf)
 
     def slack(self, model: int, champion: int, margin: float) -> float:
-        """Return how much a model may still lose and end ``margin`` above a champion's low sum."""
+        """Return D: how much may still go against "I end ``margin`` above the champion's low sum".
+
+        That is what the model may still lose and the champion win.
+        """
         total, unknown = self.total.item, self.unknown.item  # numbers of Python's: three a draw
-        need = total(champion) - 0.5 * unknown(champion) + margin
-        ahead = (self.pool_size - self.judged.item(model)) * self.half.item(model)
-        slack: float = total(model) + 0.5 * unknown(model) + ahead - need
+        judged, half, size = self.judged.item, self.half.item, self.pool_size
+        best = total(model) + 0.5 * unknown(model) + (size - judged(model)) * half(model)
+        worst = total(champion) - 0.5 * unknown(champion)
+        worst -= (size - judged(champion)) * half(champion)
+        slack: float = best - worst - margin
         return slack
 
     def open_places(self, model: int) -> np.ndarray:

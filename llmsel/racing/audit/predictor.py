@@ -97,17 +97,20 @@ class LossPredictor:
             return
         i, j, y = self._collect()
         g = self._features[i, j]
+        s, d = self.strength[j], self.difficulty[i]
         for _ in range(LAST_SWEEPS if self.version > 1 else 3 * LAST_SWEEPS):
-            e, w = self._errors(i, j, y, g)
+            e, w = self._errors(s, d, y, g)
             self.level += float(_step(e.sum(), w.sum(), self.level, FREE))
-            e, w = self._errors(i, j, y, g)
+            e, w = self._errors(s, d, y, g)
             self.strength += _update(e, w, j, self.strength, SD_MODEL)
-            e, w = self._errors(i, j, y, g)
+            s = self.strength[j]
+            e, w = self._errors(s, d, y, g)
             self.difficulty += _update(e, w, i, self.difficulty, SD_QUERY)
+            d = self.difficulty[i]
             if g.shape[1]:
-                e, w = self._errors(i, j, y, g)
+                e, w = self._errors(s, d, y, g)
                 self.gamma += _step(e @ g, w @ (g * g), self.gamma, SD_FEATURE**-2)
-        _, w = self._errors(i, j, y, g)
+        _, w = self._errors(s, d, y, g)
         self.spread_model = 1 / (np.bincount(j, w, len(self.strength)) + SD_MODEL**-2)
         self.spread_query = 1 / (np.bincount(i, w, len(self.difficulty)) + SD_QUERY**-2)
         self.draws = float((y == 0.5).sum() / max(w.sum(), 1e-9))
@@ -177,13 +180,23 @@ class LossPredictor:
         p += SHRINK * mean
         return p
 
+    def wide(self, model: int) -> float:
+        """Return by what a logit is divided for the posterior variance of a model's strength."""
+        return float(np.sqrt(1 + DOUBT * self.spread_model[model]))
+
     def _errors(
-        self, i: np.ndarray, j: np.ndarray, y: np.ndarray, g: np.ndarray
+        self, strength: np.ndarray, difficulty: np.ndarray, y: np.ndarray, g: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Return y - p and p (1 - p) of the judged cells."""
-        z = self.level + self.strength[j] + self.difficulty[i]
-        p = expit(z + g @ self.gamma if g.shape[1] else z)
-        return y - p, p * (1 - p)
+        """Return y - p and p (1 - p) of cells whose strengths and difficulties are given."""
+        z = self.level + strength
+        z += difficulty
+        if g.shape[1]:
+            z += g @ self.gamma
+        p = _expit_of_minus(np.negative(z, out=z))
+        e = y - p
+        rest = 1 - p
+        rest *= p
+        return e, rest
 
 
 def _step(gradient: Any, curvature: Any, now: Any, ridge: float) -> np.ndarray:

@@ -27,8 +27,13 @@ class Audit(Rule):
         start: calls per query of the pool that come before the audit.
         prune: (factor, share) pairs: after the switch at query t, the best ``share`` of the live
             models race on until query ``factor t``, to find the champion.
-        few: with a margin delta and at most so many models, PAIR_SHARE of alpha goes to bets on
-            pairs in the plain race; with more they would cost more than they bring.
+        few: how many models count as few; see pairing. With 8 candidates and more the champion in
+            full was cheaper on the development boards, with 6 and fewer the paired audit.
+        pairing: with a margin delta and few models, calls per query of the pool that come before a
+            paired audit, in which the champion too is judged only where it is drawn. 0: the audit
+            is as with many models, and PAIR_SHARE of alpha goes to bets on pairs in the plain race.
+        best: how many of the best models are to be named: every model outside is beaten by all of
+            them, with total error alpha. More are named where they tie for the last place.
 
     Raises:
         InputError: a parameter out of range.
@@ -39,7 +44,9 @@ class Audit(Rule):
     gain: float = 0.8
     start: float = 0.5
     prune: tuple[tuple[float, float], ...] = ((2.5, 1 / 3), (6.0, 0.1))
-    few: int = 20
+    few: int = 8
+    pairing: float = 1.0
+    best: int = 1
     certifies: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -49,8 +56,10 @@ class Audit(Rule):
             raise InputError(f"alpha={self.alpha} must be in (0, 1).")
         if self.switch not in SWITCH:
             raise InputError(f"switch='{self.switch}' must be one of {', '.join(SWITCH)}.")
-        if self.gain <= 0 or self.start < 0:
-            raise InputError(f"{self}: gain is above 0, start at least 0.")
+        if self.gain <= 0 or self.start < 0 or self.pairing < 0:
+            raise InputError(f"{self}: gain is above 0, start and pairing at least 0.")
+        if self.best < 1:
+            raise InputError(f"best={self.best}; at least one model is named.")
         if any(factor < 1 or not 0 < share <= 1 for factor, share in self.prune):
             raise InputError(f"prune={self.prune}: factors are at least 1, shares in (0, 1].")
 

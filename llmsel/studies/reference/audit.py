@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+
+from llmsel.studies.reference.paired_audit import paired
 
 MISSING = -128
 RATES = [math.exp(5e-4 * 2 ** (k / 6)) for k in range(80)]
@@ -129,7 +132,8 @@ def audit(  # noqa: C901 - in one piece, as it is read
     gain: float = 0.8,
     start: float = 0.5,
     prune: Sequence[tuple[float, float]] = ((2.5, 1 / 3), (6.0, 0.1)),
-    few: int = 20,
+    few: int = 8,
+    pairing: float = 1.0,
 ) -> Ending:
     """Race over a table in drawn order; options as of `llmsel.racing.audit.Audit`.
 
@@ -145,12 +149,14 @@ def audit(  # noqa: C901 - in one piece, as it is read
         start: as of `Audit`.
         prune: as of `Audit`.
         few: as of `Audit`.
+        pairing: as of `Audit`.
 
     Returns:
         The rounds of cells in planned order, log capitals, live models, winners, stop.
     """
     size, models = len(table), len(table[0])
-    share = 0.3 if delta > 0 and models <= few else 0.0
+    pairs = delta > 0 and models <= few and pairing > 0
+    share = 0.3 if delta > 0 and models <= few and not pairing else 0.0
     everyone, half = range(models), [0.0 if j == baseline else 0.5 for j in range(models)]
     rank = np.random.default_rng([seed, 0]).permutation(models).tolist()
     streams = {j: np.random.default_rng([seed, 1, j]) for j in everyone}
@@ -177,6 +183,11 @@ def audit(  # noqa: C901 - in one piece, as it is read
             total[j] += a / 2
             known[j] += 1
             logistic.cells.append((place, j, 0.5 - a / 2))
+
+    def refit() -> None:
+        if len(logistic.cells) > 1.05 * state["fitted"]:
+            logistic.fit()
+            state["fitted"] = len(logistic.cells)
 
     def rate(j: int) -> float:
         if j not in live or (not known[j] and seen_of[j]):
@@ -250,11 +261,12 @@ def audit(  # noqa: C901 - in one piece, as it is read
                 pair_growth[l, j] = stake * e - stake * stake * (variance + e * e) / 2
         return out
 
-    def against(l: int) -> list[float]:  # noqa: E741
-        """Log capitals against "better than l by more than delta"."""
+    def against(l: int, kept: list[float] | None = None) -> list[float]:  # noqa: E741
+        """Log capitals against "better than l by more than delta"; kept: those on the best."""
+        kept = capital if kept is None else kept
         if not share:
-            return list(capital)
-        return [math.log(math.exp(capital[j]) + pair[l, j]) for j in everyone]
+            return list(kept)
+        return [math.log(math.exp(kept[j]) + pair[l, j]) for j in everyone]
 
     def within() -> bool:
         if not share or not past:
@@ -291,7 +303,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
             )
 
     def switch_now(t: int) -> bool:
-        if switch == "never" or t < 2 or state["calls"] < start * size:
+        if switch == "never" or pairs or t < 2 or state["calls"] < start * size:
             return False
         if switch == "early":
             return True
@@ -336,6 +348,16 @@ def audit(  # noqa: C901 - in one piece, as it is read
             return end()
         if within():
             return rounds, capital, live, {leader(racing)}, "within delta"
+        if pairs and switch != "never" and t >= 3 and state["calls"] >= pairing * size:
+            facts = SimpleNamespace(
+                **{"table": table, "delta": delta, "width": width, "size": size, "limit": limit},
+                **{"everyone": everyone, "half": half, "rank": rank, "streams": streams},
+                **{"logistic": logistic, "capital": capital, "live": live, "seen_of": seen_of},
+                **{"low": low, "high": high, "total": total, "rounds": rounds, "left": left},
+                **{"against": against, "refit": refit, "learn": learn, "remove": remove},
+            )
+            ended: Ending = paired(facts, leader(racing), end)
+            return ended
         if switched is None and switch_now(t):
             switched = t
         if switched is not None:
@@ -354,7 +376,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
 
     # the champion in full
     champion = leader(racing)
-    capital = against(champion)
+    kept, capital = capital, against(champion)
     rest = [i for i in range(size) if i not in seen_of[champion]]
     if rest:
         rounds.append([(i, champion) for i in rest])
@@ -375,9 +397,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
         spare, asked = width, list(duels)
         while spare:
             if not asked:
-                if len(logistic.cells) > 1.05 * state["fitted"]:
-                    logistic.fit()
-                    state["fitted"] = len(logistic.cells)
+                refit()
                 waiting = [j for j in live if len(seen_of[j]) < size and j not in duels]
                 if not waiting:
                     break
@@ -396,7 +416,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
                 reached, gain_of_draw = terms, 5e-4 * 2 ** (k / 6)
             if reached and limit - capital[j] < gain_of_draw * len(open_):
                 count = max(1, math.ceil((limit - capital[j]) / gain_of_draw))
-            weights = [f for _, f in reached] if reached else [1.0] * len(open_)
+            weights = [f**1.25 for _, f in reached] if reached else [1.0] * len(open_)
             pads = [c for c, _ in reached] if reached else [math.nan] * len(open_)
             for _ in range(min(count, spare)):
                 number, passed = streams[j].random() * sum(weights), 0.0
@@ -421,7 +441,10 @@ def audit(  # noqa: C901 - in one piece, as it is read
         if any(capital[j] >= limit or slack(j) < 0 or not places for j, places in duels.items()):
             full = [j for j in live if len(seen_of[j]) == size]
             best = max(full, key=lambda j: (low[j], -j))
-            champion = best if low[best] > low[champion] else champion
+            if low[best] > low[champion]:
+                old, new = against(champion, kept), against(best, kept)
+                capital = [k + new[j] - old[j] for j, k in enumerate(capital)]
+                champion = best
             drop(champion, lambda j: slack(j) < 0)
             duels = {j: places for j, places in duels.items() if j in live and places}
     return end(champion)

@@ -1,0 +1,118 @@
+"""A race in a real Inspect evaluation, with its mock model."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from llmsel._base.errors import InputError
+from llmsel.judging.inspect_race import Challenge
+
+SCRIPT = Path(__file__).parents[1] / "helpers" / "inspect_eval.py"
+
+
+def log_of(path, values, model="shipped", epochs=1):
+    """An Inspect log with these scores of samples 0, 1, ..."""
+    samples = [
+        {"id": i, "epoch": e + 1, "scores": {"match": {"value": v}}}
+        for i, v in enumerate(values)
+        for e in range(epochs)
+    ]
+    path.write_text(json.dumps({"eval": {"model": model, "task": "t"}, "samples": samples}))
+    return path
+
+
+def score(value):
+    return {"match": SimpleNamespace(score=SimpleNamespace(value=value))}
+
+
+def drive(challenge, values, finish_order=None, lost=()):
+    """Run the protocol as Inspect does, all samples scheduled at once; return those completed."""
+    names = list(range(len(values)))
+
+    async def run():
+        samples = [SimpleNamespace(id=i) for i in names]
+        assert await challenge.start_task(None, samples, 1) == "llmsel"
+        for i in finish_order if finish_order is not None else names:
+            if i not in lost:
+                await challenge.complete_sample(i, 1, score(values[i]))
+        return await challenge.complete_task()
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_order_of_completion_changes_nothing(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    base, mine = rng.integers(0, 2, (2, 80)).tolist()
+    path = log_of(tmp_path / "log.json", base)
+    orders = [None, sorted(range(80), key=lambda i: -mine[i]), rng.permutation(80).tolist()]
+    said = [drive(Challenge(path, seed=seed), mine, order) for order in orders]
+    assert said[0] == said[1] == said[2]
+    better = np.sign(sum(mine) - sum(base))
+    if said[0]["certified"] and better:
+        assert said[0]["winners"] == ["challenger" if better > 0 else "shipped"]
+
+
+def test_samples_without_a_score_are_missing_and_never_draws(tmp_path):
+    path = log_of(tmp_path / "log.json", ["I"] * 30)
+    found = drive(Challenge(path), ["C"] * 30, lost=range(30))
+    assert not found["certified"] and found["samples"] == 0
+    path = log_of(tmp_path / "log.json", [None] * 30)
+    assert drive(Challenge(path), ["C"] * 30)["samples"] == 0
+
+
+def test_mistakes(tmp_path):
+    path = log_of(tmp_path / "log.json", [1, 0])
+    with pytest.raises(InputError, match="has not begun"):
+        Challenge(path).verdict()
+    with pytest.raises(InputError, match="unknown sample in the log of the baseline '2'"):
+        drive(Challenge(path), [1, 0, 1])
+    challenge = Challenge(path)
+    drive(challenge, [1, 0])
+    with pytest.raises(InputError, match="for one evaluation"):
+        drive(challenge, [1, 0])
+    with pytest.raises(InputError, match="unknown scorer 'match'"):
+        asyncio.run(Challenge(path).complete_sample(0, 1, {"other": None}))
+    log_of(tmp_path / "other.json", [1], model="other")
+    with pytest.raises(InputError, match="not the log of one model on one task"):
+        Challenge(tmp_path)
+
+
+def evaluate(folder, share, n, epochs=1):
+    """Run the real thing, with a challenger that is right on this share of its samples."""
+    pytest.importorskip("inspect_ai", reason="inspect_ai is not installed")
+    command = [sys.executable, SCRIPT, folder / "logs", share, n, epochs]
+    path = os.pathsep.join(sys.path)
+    done = subprocess.run(
+        list(map(str, command)),
+        env={**os.environ, "PYTHONPATH": path, "NO_COLOR": "1"},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("share", "winner"), [(0.9, "challenger"), (0.1, "mockllm/model")])
+def test_an_evaluation_stops_when_it_is_decided(tmp_path, share, winner):
+    found = evaluate(tmp_path, share, 200)
+    assert found["certified"] and found["winners"] == [winner]
+    assert found["manager"] == "llmsel" and found["metadata"]["statement"] == found["statement"]
+    assert 0 < found["stopped"] < 190
+    run = 200 - found["stopped"]
+    assert found["calls"] <= run <= found["calls"] + 8  # eight at a time
+
+
+@pytest.mark.slow
+def test_epochs_count_once(tmp_path):
+    found = evaluate(tmp_path, 1, 20, epochs=2)
+    assert found["calls"] <= 20 and set(found["winners"]) == {"challenger", "mockllm/model"}
