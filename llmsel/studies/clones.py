@@ -148,7 +148,7 @@ class FamilyPrior(LLMSelector):
         first = families(pool, self.least)
         kept = np.flatnonzero(first == np.arange(pool.n_models))
         self._kept = kept if self.members == "one" else np.arange(pool.n_models)
-        self._take(np.ascontiguousarray(self._votes[:, self._kept]))
+        self._votes = np.ascontiguousarray(self._votes[:, self._kept])
         size = np.bincount(first, minlength=pool.n_models)[first]
         self._prior = np.zeros(len(kept)) if self.members == "one" else -np.log(size)
         self._prior -= self._prior.max()
