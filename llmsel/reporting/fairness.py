@@ -209,7 +209,7 @@ def belief_calibration() -> str:
 @fair
 def modes() -> str:
     """The paper's targets in both modes, default and tuned."""
-    rows = table("efficiency.csv", "paper")
+    rows = table("targets.csv", "paper")
     parts = []
     for (mode, method), some in rows[rows["strategy"].isin([OURS, TUNED])].groupby(
         ["mode", "strategy"], sort=False
