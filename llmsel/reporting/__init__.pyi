@@ -1,33 +1,58 @@
 __all__ = [
-    "CategoryWinner",
     "INK",
     "MARK",
     "MARKS",
     "OTHER",
     "STYLES",
+    "CategoryWinner",
     "band",
+    "baseline_strength",
     "cheapest_within",
     "curve",
     "decision",
+    "domains",
+    "early",
     "export",
+    "failure_signatures",
     "forest",
+    "greedy",
     "log_to_mlflow",
     "model_table",
     "new_axes",
     "null_strip",
     "overview",
     "panels",
+    "promises",
+    "race_options",
     "read_costs",
+    "sanity",
     "save",
+    "sensitivity",
     "simplex",
+    "stops",
+    "strategies",
     "style",
+    "tuning",
     "value_table",
     "verdict_table",
+    "weak_judges",
     "winners_by_category",
     "write_report",
 ]
 
 from .categories import CategoryWinner, winners_by_category
+from .charts import (
+    baseline_strength,
+    domains,
+    failure_signatures,
+    greedy,
+    race_options,
+    sanity,
+    sensitivity,
+    strategies,
+    tuning,
+    weak_judges,
+)
 from .export import decision, export, log_to_mlflow, model_table, verdict_table
 from .figures import (
     INK,
@@ -47,4 +72,5 @@ from .figures import (
 )
 from .outputs import save
 from .page import write_report
+from .races import early, promises, stops
 from .value import cheapest_within, read_costs, value_table

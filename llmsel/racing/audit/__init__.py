@@ -30,8 +30,8 @@ a with stakes w_a >= 0: ``K_j <- K_j (1 + sum_a w_a (r_a - r_j - m_a))``, where
 so the mean is at most 1; ``sum_a w_a (largest loss + m_a) <= 0.9`` keeps the factor above 0. Models
 that race no more keep their capital. With delta, few models and no pairing a part s = PAIR_SHARE of
 alpha goes to pairs: K starts at 1 - s, and W_lj, which bets in this way against "j is better than l
-by more than delta", at s / (M - 1). The race may then stop at a leader l if
-``K_j + W_lj >= 1 / alpha`` for every other live j, or j surely ends at most delta above l.
+by more than delta", at s / (M - 1). The race may stop at a leader l if every other live j surely
+ends at most delta above l, or ``K_j + W_lj >= 1 / alpha``.
 
 **The whole race.** Let b be a best model and B the models of which b is more than delta ahead (at
 delta 0: all, for b's claim is then true against every champion). B is a fixed set, and b's claim

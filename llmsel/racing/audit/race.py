@@ -412,7 +412,7 @@ class AuditRace:
 
     def _within(self) -> bool:
         """Tell whether the leader is shown to be within delta of every live model."""
-        if self._bets.pairs is None or not self.seen:
+        if not self.delta or not self.seen or self.rule.best > 1:
             return False
         leader, ledger = self._leaders()[0], self.ledger
         won = self._bets.against(leader) >= self._limit

@@ -269,7 +269,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
         return [math.log(math.exp(kept[j]) + pair[l, j]) for j in everyone]
 
     def within() -> bool:
-        if not share or not past:
+        if not delta or not past:
             return False
         l = leader(racing)  # noqa: E741
         won = against(l)

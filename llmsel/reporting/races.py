@@ -1,0 +1,126 @@
+"""Pictures of races: calls against wrong verdicts, and who is named when one stops early."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from llmsel.reporting.grammar import PALE, entitled, label_lines, spread, styled
+
+AUDIT, CERTIFIED, NOTHING, PROMISE = "#0072B2", "#000000", "#808080", "#D55E00"
+STRONG = ("#0072B2", "#000000", "#D55E00", "#009E73", "#CC79A7")
+DECIDED = 0.999  # identification at which nothing more is to be seen
+
+
+@styled
+def stops(table: pd.DataFrame, board: str, facts: Mapping[str, Any]) -> Figure:
+    """Draw what a verdict costs against how often it is wrong.
+
+    Args:
+        table: one row per method: method, promises (bool), share (calls of judging everyone),
+            wrong, low, high (shares of the runs).
+        board: named in the title.
+        facts: parameters of the run.
+    """
+    rows = table.sort_values("share", kind="stable").reset_index(drop=True)
+    right = 1.08 * 100 * float(rows["share"].max())
+    top = max(12.0, 100 * float(rows["high"].max()))
+    x = spread(100 * rows["share"].to_numpy(), 0.012 * right)
+    names = spread(100 * rows["share"].to_numpy(), 0.05 * right)
+    figure, ax = plt.subplots(figsize=(8.2, 5.4), layout="constrained")
+    for row, at, place in zip(rows.itertuples(), x, names, strict=True):
+        audit = str(row.method).startswith("audit")
+        colour = AUDIT if audit else CERTIFIED if row.promises else NOTHING
+        ax.vlines(at, 100 * row.low, 100 * row.high, color=colour, lw=1.5)
+        face = colour if row.promises else "white"
+        ax.plot(at, 100 * row.wrong, "o", ms=8, mec=colour, mfc=face, zorder=3)
+        ax.plot([at, place], [100 * row.high, 1.08 * top], color=colour, lw=0.6, alpha=0.6)
+        ax.text(place, 1.1 * top, row.method, color=colour, rotation=40, fontsize=9)
+    ax.axhline(5, ls="--", color=PROMISE, lw=1)
+    ax.text(0.995 * right, 5.1, "promised: at most 5 %", color=PROMISE, ha="right", va="bottom")
+    ax.set(xlim=(0, right), ylim=(-0.03 * top, 1.08 * top))
+    ax.set_xlabel("judge calls until the verdict (% of judging everyone)")
+    ax.set_ylabel("wrong verdicts (% of runs)")
+    return entitled(figure, board, "what a verdict costs, and how often it is wrong", facts)
+
+
+@styled
+def early(
+    curve: pd.DataFrame, strong: Sequence[str], board: str, facts: Mapping[str, Any]
+) -> Figure:
+    """Draw how often the best model is named, against the calls on a logarithmic axis.
+
+    Args:
+        curve: method, share (of judging everyone), value, and ``low``, ``high`` where known.
+        strong: at most five methods, drawn in colour and named; all others are pale.
+        board: named in the title.
+        facts: parameters of the run.
+    """
+    figure, ax = plt.subplots(figsize=(8.2, 4.6), layout="constrained")
+    some = curve[curve["share"] > 0]
+    for method in some["method"].unique():
+        if method not in strong:
+            rows = some[some["method"] == method]
+            ax.plot(100 * rows["share"], 100 * rows["value"], color=PALE, lw=1)
+    lines = []
+    for method, colour in zip(strong, STRONG, strict=False):
+        rows = some[some["method"] == method]
+        if "low" in rows:
+            ax.fill_between(
+                100 * rows["share"], 100 * rows["low"], 100 * rows["high"], color=colour, alpha=0.12
+            )
+        lines += ax.plot(100 * rows["share"], 100 * rows["value"], color=colour, label=method, lw=2)
+    ax.set_xscale("log")
+    ticks = [1, 2, 5, 10, 20, 50, 100]
+    ax.set_xticks(ticks, [str(tick) for tick in ticks])
+    ax.minorticks_off()
+    ax.set(xlim=(1, _end(some)), ylim=(0, 102))
+    ax.set_xlabel("judge calls (% of judging everyone, logarithmic)")
+    ax.set_ylabel("best model named (% of runs)")
+    label_lines(ax, lines, at=8.0)
+    return entitled(figure, board, "who stops early names whom", facts)
+
+
+def _end(curve: pd.DataFrame) -> float:
+    """Return the share, in %, at which every method names the best."""
+    worst = curve.groupby("share")["value"].min()
+    done = worst.index[np.minimum.accumulate(worst.to_numpy()[::-1])[::-1] >= DECIDED]
+    return float(100 * min(1.0, done.min() if len(done) else 1.0))
+
+
+@styled
+def promises(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
+    """Draw how often each rule broke its promise on hostile pools.
+
+    Args:
+        table: pool, rule, wrong, low, high (shares of the races), and ``certifies``.
+        facts: parameters of the run.
+    """
+    pools = list(dict.fromkeys(table["pool"]))
+    rules = list(dict.fromkeys(table["rule"]))
+    figure, axes = plt.subplots(
+        1,
+        len(rules),
+        figsize=(2.2 + 1.75 * len(rules), 0.9 + 0.27 * len(pools)),
+        sharey=True,
+        layout="constrained",
+    )
+    for ax, rule in zip(np.atleast_1d(axes), rules, strict=True):
+        rows = table[table["rule"] == rule].set_index("pool").reindex(pools)
+        y = np.arange(len(pools))
+        colour = AUDIT if rule.startswith("audit") else CERTIFIED
+        colour = colour if rows["certifies"].any() else NOTHING
+        ax.hlines(y, 100 * rows["low"], 100 * rows["high"], color=colour, lw=1.3)
+        ax.plot(100 * rows["wrong"], y, "o", ms=4.5, color=colour)
+        ax.axvline(5, ls="--", color=PROMISE, lw=1)
+        ax.set_title(rule, fontsize=9.5)
+        ax.set_yticks(y, pools)
+        ax.set_xlim(left=-0.4)
+    np.atleast_1d(axes)[0].invert_yaxis()
+    figure.supxlabel("")
+    return entitled(figure, "hostile pools", "wrong verdicts in % of races; dashed: promised", facts)
