@@ -209,14 +209,14 @@ def belief_calibration() -> str:
 @fair
 def modes() -> str:
     """The paper's targets in both modes, default and tuned."""
-    rows = table("efficiency.csv", "paper")
+    rows = table("targets.csv", "paper")
     parts = []
     for (mode, method), some in rows[rows["strategy"].isin([OURS, TUNED])].groupby(
         ["mode", "strategy"], sort=False
     ):
         fewer = int((some["vs_strongest_low"] > 0).sum())
         more = int((some["vs_strongest_high"] < 0).sum())
-        parts.append(f"{mode} mode, {method}: fewer in {fewer}, more in {more} of {len(some)}")
+        parts.append(f"mode {mode}, {method}: fewer in {fewer}, more in {more} of {len(some)}")
     return (
         f"Annotations against the strongest baseline on {rows['benchmark'].nunique()} boards, best "
         f"and near-best: {'; '.join(parts)}"

@@ -105,8 +105,8 @@ def test_clones_cheap_judges_belief_and_modes(results):
     assert "right in 20 %, where it is certain wrong in 70 %" in FAIRNESS["belief-calibration"]()
     target = {"benchmark": "smol", "strategy": "LLM Selector", "mode": "official"}
     ends = {"vs_strongest_low": -0.3, "vs_strongest_high": -0.1}
-    results("paper", "efficiency.csv", [{**target, **ends}])
-    assert "official mode, LLM Selector: fewer in 0, more in 1 of 1" in FAIRNESS["modes"]()
+    results("paper", "targets.csv", [{**target, **ends}])
+    assert "mode official, LLM Selector: fewer in 0, more in 1 of 1" in FAIRNESS["modes"]()
 
 
 def test_claims_know_them_and_tables_are_asked_for(results):
