@@ -54,8 +54,8 @@ def stranger(bin_, tmp_path):
 
 
 def route(sign, language=""):
-    blocks = re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
-    (block,) = [block for block in blocks if sign in block]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (block,) = [block for kind, block in blocks if kind == language and sign in block]
     return block
 
 
