@@ -4,7 +4,7 @@ BIN := .venv/bin
 # one BLAS thread per process: realizations already use every core
 export OPENBLAS_NUM_THREADS ?= 1
 
-.PHONY: reproduce reproduce-all test torture lint lab lock clean
+.PHONY: reproduce reproduce-all test torture lint lab site lock clean
 
 reproduce: .venv/installed  ## run the main notebook on smol; print the table
 	$(BIN)/llmsel reproduce smol --force
@@ -29,6 +29,9 @@ lint: .venv/installed
 lab: .venv/installed  ## explore interactively
 	$(BIN)/jupyter lab notebooks
 
+site: .venv/installed  ## the documents as pages, in build/site/html; nothing is executed
+	$(BIN)/python docs/build.py build/site
+
 .venv/installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "llmsel needs Python >= 3.11; name one with: make PYTHON=python3.11 ..."; exit 1; }
@@ -48,4 +51,4 @@ lock:  ## resolve pyproject.toml for every platform; what is locked and fits sta
 	rm -rf .venv-lock
 
 clean:
-	rm -rf .venv .venv-lock .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf build .venv .venv-lock .pytest_cache .mypy_cache .ruff_cache *.egg-info

@@ -21,7 +21,7 @@ from llmsel.reporting.findings import FINDINGS, advantage, join, percent, points
 from llmsel.studies import reproduce
 
 ROOT = Path(__file__).resolve().parents[1]
-HIDDEN = {".git", ".venv", "node_modules"}
+HIDDEN = {".git", ".venv", "node_modules", "build"}
 LEAKS = {
     "a memory address": re.compile(r"\b0x[0-9a-f]{6,}"),
     "a machine path": re.compile(r"/(?:tmp|root|home|work)/|ipykernel_"),

@@ -65,6 +65,7 @@ def give_verdict(
     queries: int,
     failed: Mapping[str, int],
     seed_chosen: bool = False,
+    best: int = 1,
 ) -> RaceVerdict:
     """Say what a race holds, and what that is worth.
 
@@ -80,6 +81,7 @@ def give_verdict(
         queries: queries touched.
         failed: judgements given up per model.
         seed_chosen: True if the seed of the random order was chosen, not drawn.
+        best: how many models were to be named.
     """
     verdict = RaceVerdict(
         winners=tuple(m for m, wins in zip(models, winners, strict=True) if wins),
@@ -103,13 +105,15 @@ def give_verdict(
     if not verdict.dropped and stop not in CERTAIN:
         worth = ""  # nothing is claimed that could be wrong
     basis = "; ".join(filter(None, [worth, cost]))
-    text = f"{_claim(verdict, len(models), delta)} ({basis}).{AFTERWORDS.get(stop, '')}"
+    text = f"{_claim(verdict, len(models), delta, best)} ({basis}).{AFTERWORDS.get(stop, '')}"
     return dataclasses.replace(verdict, statement=text, remarks=_remarks(verdict))
 
 
-def _claim(verdict: RaceVerdict, n_models: int, delta: float) -> str:
+def _claim(verdict: RaceVerdict, n_models: int, delta: float, best: int) -> str:
     winners, many = verdict.winners, len(verdict.winners) > 1
     who = " and ".join(f"'{w}'" for w in winners)
+    if best > 1 and verdict.stop in CERTAIN:
+        return _claim_of_several(verdict, who, delta)
     if verdict.stop == TIED:
         return f"{who} cannot be told apart on this pool: their win rates are equal"
     if verdict.stop in (ONE_LEFT, EXHAUSTED):
@@ -125,11 +129,17 @@ def _claim(verdict: RaceVerdict, n_models: int, delta: float) -> str:
         lead += " on the judged cells"
     if len(verdict.live) == n_models:
         return f"{lead}; no model is beaten yet"
-    missing = ""
-    if verdict.stop == INCOMPLETE:
-        missing = ", whatever the missing outcomes are,"
+    missing = ", whatever the missing outcomes are," if verdict.stop == INCOMPLETE else ""
     left = f"the {len(verdict.live)} models left of {n_models}"
+    if best > 1:
+        return f"{lead}; the best {best} are{missing} among {left}"
     return f"{lead}; the best is{missing} one of {left}"
+
+
+def _claim_of_several(verdict: RaceVerdict, who: str, delta: float) -> str:
+    if verdict.stop == WITHIN:
+        return f"no model left out is more than {delta:.1%} better than any of {who}"
+    return f"{who} are the best {len(verdict.winners)} of this pool"
 
 
 def _remarks(verdict: RaceVerdict) -> tuple[str, ...]:

@@ -295,6 +295,7 @@ class Race:
             queries=len(self._told),
             failed=self._missing,
             seed_chosen=self._drawn is False and self._given is None,
+            best=getattr(self.rule, "best", 1),
         )
 
     @property

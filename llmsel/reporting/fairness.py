@@ -21,6 +21,7 @@ from llmsel.reporting.findings import (
     table,
     verdict,
 )
+from llmsel.studies import tuning
 
 FAIRNESS: dict[str, Finding] = {}
 fair = register(FAIRNESS)
@@ -100,8 +101,8 @@ def tuned_needed() -> str:
     """Annotations with the default and with the tuned eps, on the same pools."""
     head = ["", RANDOM, f"{OURS}, default", TUNED, "tuned pairs by seed", "tuned against default"]
     rows = []
-    for board, needed in _boards("tuning-efficiency.csv").items():
-        seeds = table("tuning-seeds.csv", board)
+    for board, seeds in _boards("tuning-seeds.csv").items():
+        needed = table("tuning-efficiency.csv", board)
         made = header("tuning-efficiency.csv", board)
         pairs = [f"({a:g}, {b:g})" for a, b in zip(seeds.eps_loss, seeds.eps_draw, strict=True)]
         gain = advantage(*seeds.loc[0, ["difference", "low", "high"]])
@@ -138,6 +139,12 @@ def tuned() -> str:
 
 
 @fair
+def tuning_cost() -> str:
+    """What one tuning takes."""
+    return f"no judgement and {tuning.cost():,} runs of LLM Selector on the weak judges"
+
+
+@fair
 def clones() -> str:
     """What four clones of a model change, per board."""
     parts = []
@@ -162,6 +169,9 @@ def cheap_judges(board: str) -> str:
     rows = table("cheap-judges.csv", board)
     ours = rows[rows["strategy"].str.contains(": ")]
     ours = ours[~ours["strategy"].str.startswith(("Uncertainty", "Confidence"))]
+    votes = ours["strategy"].str.split(": ").str[1]
+    together = votes.isin(["all cheap judges", "shuffled", "truth"])
+    ours = ours[together | ~votes.eq("all cheap judges").any()]  # three alike are one line
     said = [
         f"{row.strategy.replace(': ', ' eps, ')} {advantage(row.difference, row.low, row.high)}, "
         f"{spread(row.query_low, row.query_high)} over queries"

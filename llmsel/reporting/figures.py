@@ -6,7 +6,7 @@ same in every figure.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -17,7 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from llmsel.studies.scores import GAP, IDENTIFICATION, near_best
+from llmsel.reporting.grammar import PALE, entitled, label_lines, styled
+from llmsel.studies.scores import GAP, IDENTIFICATION
 
 # strategy -> colour, line style, marker; strategies of the reader's own take from SPARE
 STYLES = {
@@ -136,17 +137,49 @@ def panels(
     return figure
 
 
-def overview(table: pd.DataFrame) -> Figure:
-    """Draw one benchmark's three pictures: best identified, within 1 %, and win-rate gap."""
-    figure, axes = plt.subplots(1, 3, figsize=(14, 4.6), layout="constrained")
-    metrics = (IDENTIFICATION, near_best(1.0), f"{GAP}, 95th percentile")
-    for ax, metric in zip(axes, metrics, strict=True):
+@styled
+def overview(table: pd.DataFrame, facts: Mapping[str, Any] = {}) -> Figure:
+    """Draw one benchmark: the best model identified, and the win-rate gap.
+
+    Random, LLM Selector and the three strategies that identify most are strong; others are pale.
+    The budgets end where every strategy has decided.
+
+    Args:
+        table: from `llmsel.studies.scores.curves`, of one benchmark.
+        facts: parameters of the run, for the caption.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(9.5, 4.2), layout="constrained")
+    board = str(table["benchmark"].iloc[0])
+    found = table[table["metric"] == IDENTIFICATION]
+    area = found.groupby("strategy")["value"].mean().sort_values(ascending=False)
+    shown = ["Random", "LLM Selector"]
+    shown += [name for name in area.index if name not in shown][:3]
+    end = _decided(found)
+    for ax, metric in zip(axes, (IDENTIFICATION, f"{GAP}, 95th percentile"), strict=True):
         curve(table, metric, ax)
         ax.set_title("")
-    figure.suptitle(str(table["benchmark"].iloc[0]))
-    handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(names), frameon=False)
-    return figure
+        _mute(ax, shown)
+        ax.set_xlim(0, end)
+    top = axes[1].get_ylim()[1]
+    axes[1].set_ylim(0, top)
+    lines = [line for line in axes[1].get_lines() if line.get_label() in shown]
+    label_lines(axes[1], lines, at=end / 4)
+    return entitled(figure, board, "strong lines: the leaders, Random and LLM Selector", facts)
+
+
+def _decided(found: pd.DataFrame) -> float:
+    """Return the budget from which every strategy is right in 99.5 % of runs, or the last."""
+    least = found.groupby("budget")["value"].min()
+    open_until = least.index[least < 0.995]
+    last = float(least.index.max())
+    return min(last, 1.05 * float(open_until.max())) if len(open_until) else last
+
+
+def _mute(ax: Axes, shown: Sequence[str]) -> None:
+    """Make the lines of other strategies pale and thin, behind the others."""
+    for line in ax.get_lines():
+        if line.get_label() not in shown:
+            line.set(color=PALE, linewidth=1, marker="", zorder=1)
 
 
 def new_axes(width: float = 6.4, height: float = 3.8) -> Axes:

@@ -36,6 +36,7 @@ __all__ = [
     "borda",
     "by_group",
     "calibration",
+    "chance_of_best",
     "compare",
     "compete",
     "complete",
@@ -82,7 +83,7 @@ from .by_query import run
 from .efficiency import annotation_efficiency, efficiency_view, first_stable, gap_table
 from .greedy import against_all
 from .groups import CODE_BENCHMARKS, by_group, kinds
-from .methods.anytime import Anytime
+from .methods.anytime import Anytime, chance_of_best
 from .methods.auditing import Auditing
 from .methods.desk import Desk, Method
 from .methods.factorised import PULSE, UCBELowRank

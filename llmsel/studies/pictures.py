@@ -31,7 +31,11 @@ def paletted(png: bytes) -> bytes:
 
 
 def compact(notebook: nbformat.NotebookNode) -> None:
-    """Make every PNG output of a notebook paletted, in place; a second time changes nothing."""
+    """Make every PNG output of a notebook paletted, in place; a second time changes nothing.
+
+    The state of its widgets goes: without a kernel they do nothing, and it names a server.
+    """
+    notebook.metadata.pop("widgets", None)
     for cell in notebook.cells:
         for output in cell.get("outputs", ()):
             data = output.get("data", {})

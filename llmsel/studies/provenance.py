@@ -31,6 +31,7 @@ import pandas as pd
 from llmsel._base.files import cache_dir
 
 RESULTS_EPOCH = 1
+EPOCH_BEGAN = "2026-11-25"
 DIGITS = 9  # floats are compared so, as the last digits differ between machines
 PACKAGE = Path(__file__).parents[1]
 NUMERICS = ("numpy", "pandas", "rapidfuzz")  # a new version of these may act otherwise
@@ -58,6 +59,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.belief": ("queries",),
     "llmsel.strategies": ("queries",),
     "llmsel.racing": ("calls",),
+    "llmsel.racing.race": ("calls", "audit"),
+    "llmsel.racing.forecast": ("audit",),
     "llmsel.studies.by_call": ("calls",),
     "llmsel.studies.methods": ("calls",),
     "llmsel.racing.audit": ("audit",),

@@ -41,6 +41,7 @@ from llmsel._base.files import (
 )
 from llmsel.studies import provenance
 from llmsel.studies.pictures import compact
+from llmsel.studies.runline import say_run
 
 BATCH = NOTEBOOKS / "reproduce.toml"
 
@@ -137,17 +138,22 @@ def check(run: Run) -> None:
     """
     if not run.source.exists():
         raise unknown("notebook", run.notebook, sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb")))
-    _read(run.source)
+    read(run.source)
     known = papermill.inspect_notebook(str(run.source))
     for name in run.parameters:
         if name not in known:
             raise unknown(f"parameter of {run.notebook}.ipynb", name, known)
 
 
-def key(run: Run) -> str:
-    """Hash of all that the run's numbers depend on (see `llmsel.studies.provenance`)."""
-    notebook = _read(run.source)
-    cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+def key(run: Run, cells: Sequence[str] | None = None) -> str:
+    """Hash of all that the run's numbers depend on (see `llmsel.studies.provenance`).
+
+    Args:
+        run: one of the batch.
+        cells: sources of its code cells; None reads those of its notebook.
+    """
+    if cells is None:
+        cells = [cell.source for cell in read(run.source).cells if cell.cell_type == "code"]
     behaviour = provenance.behaviour()
     return provenance.digest(
         {
@@ -222,19 +228,35 @@ def execute(run: Run, progress: bool = True) -> Path:
             raise InputError(
                 f"run '{run.name}' made no '{missing[0]}'; correct its outputs in {BATCH.name}."
             )
-        notebook = _presentable(_read(part))
-        note = {"key": made_of, "parameters": dict(run.parameters)}
-        note["outputs"] = _hashes(ROOT / path for path in run.outputs)
-        note["content"] = _content(json.loads(_text(notebook))["cells"])
-        notebook.metadata["llmsel"] = note
-        with write_atomically(run.rendered) as file:
-            file.write(f"{_text(notebook)}\n".encode())
+        keep(run, _presentable(read(part)), made_of)
         part.unlink()
     _note_seconds(run, time.monotonic() - began)
     return run.rendered
 
 
-def _read(path: Path) -> Any:
+def keep(run: Run, notebook: Any, made_of: str) -> None:
+    """Write a run's rendered notebook, with the note that says what it was made of.
+
+    Args:
+        run: whose outputs are on disk.
+        notebook: as it is to be read.
+        made_of: its `key` when it was begun.
+    """
+    say_run(notebook, run.name, run.parameters)
+    note = {"key": made_of, "parameters": dict(run.parameters)}
+    note["outputs"] = _hashes(ROOT / path for path in run.outputs)
+    note["content"] = _content(json.loads(_text(notebook))["cells"])
+    notebook.metadata["llmsel"] = note
+    with write_atomically(run.rendered) as file:
+        file.write(f"{_text(notebook)}\n".encode())
+
+
+def read(path: Path) -> Any:
+    """Read a notebook.
+
+    Raises:
+        InputError: it is none.
+    """
     try:
         return nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     except ValueError as error:

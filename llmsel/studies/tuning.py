@@ -8,25 +8,37 @@ paid for: what it costs is the runs that `cost` counts.
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from llmsel._base.files import cached_array
 from llmsel.pool import Pool
 from llmsel.strategies import LLMSelector
 from llmsel.studies.by_query import run
 from llmsel.studies.paired import compare
 from llmsel.studies.parameters import eps_grid, tune_eps
+from llmsel.studies.provenance import code_hash
 from llmsel.studies.scores import score
 
 STEP = 0.1  # of the grid
 REALIZATIONS = 30
 LARGEST = 400  # queries per pool: half of the board, and no more than this
 DEFAULT = (0.2, 0.4)
+COLUMNS = ("eps_loss", "eps_draw", "queries", "area")
 
 
 def tuned_on_votes(
-    pool: Pool, seed: int = 0, *, step: float = STEP, realizations: int = REALIZATIONS, **more: Any
+    pool: Pool,
+    seed: int = 0,
+    *,
+    step: float = STEP,
+    realizations: int = REALIZATIONS,
+    cache: bool = True,
+    **more: Any,
 ) -> tuple[LLMSelector, pd.DataFrame]:
     """Tune eps on the weak judges: the one criterion, on the one kind of pools.
 
@@ -35,6 +47,7 @@ def tuned_on_votes(
         seed: of the pools; 0 gives the pair that is called *the tuned pair*.
         step: of the grid.
         realizations: pools per pair.
+        cache: keep the table in the cache folder, keyed by the pool and by the code that makes it.
         more: jobs of `llmsel.run`.
 
     Returns:
@@ -42,7 +55,27 @@ def tuned_on_votes(
     """
     size = max(1, min(LARGEST, pool.n_queries // 2))
     options = {"pool_size": size, "budget": max(1, size // 2), "realizations": realizations}
-    return tune_eps(pool, step, seed=seed, **options, **more)
+
+    def grid() -> np.ndarray:
+        table = tune_eps(pool, step, seed=seed, **options, **more)[1]
+        return np.asarray(table[list(COLUMNS)], dtype=float)
+
+    if cache:
+        key = [_code(), pool.content_hash, seed, step, options]
+        shape = (len(eps_grid(step)), len(COLUMNS))
+        found = cached_array("tuning", key, shape=shape, dtype=np.float64, compute=grid)
+    else:
+        found = grid()
+    table = pd.DataFrame(found, columns=list(COLUMNS))
+    return LLMSelector(float(table["eps_loss"][0]), float(table["eps_draw"][0])), table
+
+
+@functools.cache
+def _code() -> str:
+    """Hash of the code that a tuning runs through."""
+    studies = ("by_query", "parameters", "protocol", "scores", "efficiency", "tuning")
+    core = [Path(__file__).parents[1] / f"{name}.py" for name in ("pool", "belief", "strategies")]
+    return code_hash([*core, *(Path(__file__).with_name(f"{name}.py") for name in studies)])
 
 
 def cost(*, step: float = STEP, realizations: int = REALIZATIONS) -> int:

@@ -8,8 +8,9 @@ from helpers.audits import coins, with_baseline
 
 from llmsel._base.errors import InputError
 from llmsel._base.verdicts import EXHAUSTED, INCOMPLETE, ONE_LEFT, WITHIN
-from llmsel.pool import MISSING
+from llmsel.pool import MISSING, Pool
 from llmsel.racing.audit import Audit
+from llmsel.racing.race import Race
 
 EARLY = {"switch": "early", "prune": (), "best": 2, "start": 0.0}
 
@@ -101,3 +102,21 @@ def test_as_many_as_there_are_cannot_be_the_best():
         Audit(best=4).begin(10, 4, baseline=3)
     with pytest.raises(InputError, match="best=0"):
         Audit(best=0)
+
+
+@pytest.mark.parametrize(
+    ("delta", "said"),
+    [(0.0, "'m0' and 'm1' are the best 2"), (0.3, "more than 30.0% better than any of 'm0' and")],
+)
+def test_the_verdict_says_what_the_best_are_worth(delta, said):
+    table = coins(np.random.default_rng(1), [0.95, 0.9, 0.2, 0.1], (60, 4))
+    models = ["m0", "m1", "m2", "m3", "old"]
+    race = Race(Pool([f"q{i}" for i in range(60)], models, "old"), Audit(best=2), delta=delta)
+    assert "the best 2" not in race.verdict().statement
+    while tasks := race.ask():
+        for task in tasks:
+            row = table[int(task.query[1:])]
+            race.tell(task.query, {m: int(row[int(m[1:])]) for m in task.models})
+        if race.verdict().dropped and not race.verdict().stop:
+            assert "the best 2 are among" in race.verdict().statement
+    assert race.verdict().winners == ("m0", "m1") and said in race.verdict().statement

@@ -10,7 +10,7 @@ from llmsel.pool import MISSING, draw_orders
 from llmsel.racing.audit import Audit
 from llmsel.racing.elimination import Heuristic
 from llmsel.studies.by_call import compete, complete
-from llmsel.studies.methods.anytime import Anytime, _PairCapitals
+from llmsel.studies.methods.anytime import WIDER, Anytime, _PairCapitals, chance_of_best
 from llmsel.studies.methods.auditing import Auditing
 from llmsel.studies.methods.desk import Desk
 from llmsel.studies.methods.factorised import PULSE, UCBELowRank
@@ -272,3 +272,15 @@ def test_missing_wins_of_the_best_certify_no_other():
         assert set(runs["stop"]) <= (
             {"tied", "pool exhausted"} if certain else {"outcomes missing"}
         )
+
+
+def test_the_chance_of_the_leader_is_that_of_normal_draws():
+    rng = np.random.default_rng(0)
+    for size in (2, 5, 20):
+        estimate, error = rng.normal(0, 0.1, size), rng.uniform(0.02, 0.1, size)
+        draws = estimate + WIDER * error * rng.standard_normal((40_000, size))
+        expected = (draws.argmax(axis=1) == estimate.argmax()).mean()
+        assert abs(chance_of_best(estimate, error) - expected) < 0.01
+    assert chance_of_best(np.array([0.3]), np.array([0.1])) == pytest.approx(1)
+    known = chance_of_best(np.array([0.2, 0.1, 0.0]), np.zeros(3))
+    assert known == pytest.approx(1)

@@ -88,3 +88,9 @@ def test_the_expected_numbers_agree_with_themselves():
         assert numbers["terminal"] / scale == pytest.approx(numbers["terminal_mean"], abs=1e-12)
         assert numbers["cumulative"] / scale == pytest.approx(numbers["cumulative_mean"], abs=1e-12)
     assert len(pd.DataFrame(receipt.expected()).columns) == 7
+
+
+def test_a_matrix_is_loaded_by_its_folder(monkeypatch):
+    asked = []
+    monkeypatch.setattr(receipt, "load", lambda name: asked.append(name) or receipt.toy(9, 2))
+    assert receipt.matrix("medi_qa").n_queries == 9 and asked == ["official:mediqa"]

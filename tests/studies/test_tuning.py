@@ -26,7 +26,17 @@ def test_the_pair_does_not_depend_on_outcomes(board):
 def test_pools_are_half_of_the_board_and_budgets_half_of_the_pool(board):
     options = {"realizations": 4, "pool_size": 20, "budget": 10, "seed": 3, "jobs": 1}
     expected = parameters.tune_eps(board, 0.25, **options)[1]
-    assert tuning.tuned_on_votes(board, 3, **QUICK)[1].equals(expected)
+    for cache in (True, False, True):
+        assert tuning.tuned_on_votes(board, 3, cache=cache, **QUICK)[1].equals(expected)
+
+
+def test_a_tuning_is_kept_for_its_pool_seed_and_size(board, monkeypatch):
+    first = tuning.tuned_on_votes(board, 5, **QUICK)[1]
+    monkeypatch.setattr(tuning, "tune_eps", None)  # nothing is tuned again
+    assert tuning.tuned_on_votes(board, 5, **QUICK)[1].equals(first)
+    for other in ({"seed": 6, **QUICK}, {"seed": 5, **QUICK, "realizations": 5}):
+        with pytest.raises(TypeError):
+            tuning.tuned_on_votes(board, **other)
 
 
 def test_what_it_costs():

@@ -8,6 +8,7 @@ each class says what in it is ours.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -29,9 +30,9 @@ class _Indexed(Alone):
         super().__init__(desk, r)
         self._candidates = np.flatnonzero(desk.paid)
 
+    @abstractmethod
     def choose(self) -> list[Cell]:
         """Return the next cells; none when all is judged."""
-        raise NotImplementedError
 
     def ask(self) -> list[Cell]:
         cells = self.choose()
@@ -40,9 +41,9 @@ class _Indexed(Alone):
         return cells
 
     @property
+    @abstractmethod
     def means(self) -> np.ndarray:
         """Estimates of the candidates' pool means of y: float64 (K,)."""
-        raise NotImplementedError
 
     @property
     def winners(self) -> np.ndarray:

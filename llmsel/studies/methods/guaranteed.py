@@ -21,6 +21,7 @@ upper bound.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 
 import numpy as np
@@ -115,13 +116,13 @@ class _Drawing(Alone):
         self.live = np.ones(desk.n_models, dtype=bool)
         self._delta = delta
 
+    @abstractmethod
     def choose(self) -> np.ndarray:
         """Return the models to judge on one query each: int (k,)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def predict(self, models: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return predictions x, and weights to draw with: float64 (k, P) each."""
-        raise NotImplementedError
 
     def learned(self, cell: Cell, outcome: int) -> None:
         """Tell the predictor."""

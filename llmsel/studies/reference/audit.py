@@ -416,7 +416,7 @@ def audit(  # noqa: C901 - in one piece, as it is read
                 reached, gain_of_draw = terms, 5e-4 * 2 ** (k / 6)
             if reached and limit - capital[j] < gain_of_draw * len(open_):
                 count = max(1, math.ceil((limit - capital[j]) / gain_of_draw))
-            weights = [f for _, f in reached] if reached else [1.0] * len(open_)
+            weights = [f**1.25 for _, f in reached] if reached else [1.0] * len(open_)
             pads = [c for c, _ in reached] if reached else [math.nan] * len(open_)
             for _ in range(min(count, spare)):
                 number, passed = streams[j].random() * sum(weights), 0.0

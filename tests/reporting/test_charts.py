@@ -1,0 +1,108 @@
+"""The figures of the studies: one grammar, drawn from the tables that are in the repository."""
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from llmsel.reporting import charts, figures, grammar
+from llmsel.reporting.redraw import CHARTS
+from llmsel.studies.tables import read_result
+
+mpl.use("Agg")
+ALL = "smol-mt-bench-humaneval-arena-hard-alpacaeval"
+MARKS = {"default": (0.2, 0.4), "truly best": (0.3, 0.2)}
+DRAWN = {
+    "benchmark": (figures.overview, "alpacaeval", "curves.csv.gz"),
+    "race-options": (charts.race_options, "alpacaeval", "race-options.csv"),
+    "failure-signatures": (
+        charts.failure_signatures,
+        "smol",
+        "failure-signatures-constructed.csv",
+        "failure-signatures.csv",
+    ),
+    "strategies-ablation": (charts.strategies, "smol", "strategies-paired.csv"),
+    "weak-judges": (
+        charts.weak_judges,
+        "smol",
+        "weak-judges-noise.csv",
+        "weak-judges-variants.csv",
+    ),
+    "baseline-strength": (charts.baseline_strength, "smol", "baseline-strength.csv"),
+    "greedy": (charts.greedy, "smol", "greedy.csv"),
+    "domains": (charts.domains, ALL, "domains.csv"),
+    "tuning": (charts.tuning, "smol", "tuning-eps.csv"),
+    "sanity": (charts.sanity, ALL, "sanity.csv"),
+}
+
+
+def drawn(name):
+    draw, board, *files = DRAWN[name]
+    tables = [read_result(board, file) for file in files]
+    return draw(*(table for table, _ in tables), tables[-1][1])
+
+
+def sensitivity():
+    table, facts = read_result("smol", "sensitivity.csv")
+    return charts.sensitivity(table, read_result("smol", "sensitivity-fresh.csv")[0], MARKS, facts)
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def figure_of(name):
+    return sensitivity() if name == "sensitivity" else drawn(name)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_a_chart_names_its_board_and_what_made_it_and_can_be_read(name):
+    figure = figure_of(name)
+    figure.canvas.draw()
+    texts = [t for t in figure.findobj(mpl.text.Text) if t.get_visible() and t.get_text().strip()]
+    assert min(t.get_fontsize() for t in texts) >= 8
+    said = figure.get_suptitle()
+    assert ":" in said and said.split(":")[0]
+    assert any(word in figure.get_supxlabel() for word in ("realizations", "pools of"))
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_nothing_is_cut_off(name):
+    figure = figure_of(name)
+    figure.canvas.draw()
+    box, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    slack = 0.02
+    assert box.x0 >= -slack and box.y0 >= -slack
+    assert box.x1 <= width + slack and box.y1 <= height + slack
+
+
+def test_at_most_five_lines_are_strong():
+    figure = drawn("benchmark")
+    for ax in figure.axes:
+        strong = [line for line in ax.get_lines() if line.get_color() != grammar.PALE]
+        assert {line.get_label() for line in strong} >= {"Random", "LLM Selector"}
+        assert len(strong) == 5
+
+
+def test_the_scale_is_centred_on_random_queries():
+    figure = sensitivity()
+    (mesh,) = figure.axes[0].collections[:1]
+    assert (mesh.norm.vmin, mesh.norm.vcenter, mesh.norm.vmax) == (-charts.REACH, 0, charts.REACH)
+
+
+def test_what_warns_lies_on_the_shaded_side():
+    figure = drawn("failure-signatures")
+    table, _ = read_result("smol", "failure-signatures.csv")
+    (ax,) = figure.axes
+    own = [line.get_xdata()[0] for line in ax.get_lines() if line.get_marker() == "D"]
+    warned = [bool(margin > 0) for margin in own]
+    assert warned == (table["verdict"] == "warn").tolist()
+
+
+def test_names_are_moved_apart_and_no_further():
+    values = np.array([1.0, 1.0, 5.0])
+    apart = grammar.spread(values, 1.0)
+    assert sorted(apart) == pytest.approx([0.5, 1.5, 5.0])
+    assert np.diff(np.sort(grammar.spread(np.zeros(4), 2.0))) == pytest.approx([2, 2, 2])
