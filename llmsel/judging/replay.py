@@ -2,9 +2,10 @@
 
 A log is a JSON Lines file. The first line is a header that names the pool (by content hash), the
 strategy, the seed and the stopping rule; then one line per outcome, undo, race begun, or judge
-that takes over. A query is finished, and told to the session, when every candidate has a line
-(null: not judged). The session, and the race if there is one, are therefore functions of the log
-and the pool: `replay` rebuilds the session bit for bit. `llmsel.judging.log` writes such files.
+that takes over. A log that goes on from an older one begins with the verdicts it carries. A query
+is finished, and told to the session, when every candidate has a line (null: not judged). The
+session, and the race if there is one, are therefore functions of the log and the pool: `replay`
+rebuilds the session bit for bit. `llmsel.judging.log` writes such files.
 """
 
 from __future__ import annotations
