@@ -124,6 +124,6 @@ def promises(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
         ax.set_title(rule, fontsize=9.5)
         ax.set_yticks(y, pools)
         ax.set_xlim(left=-0.4)
-    np.atleast_1d(axes)[0].invert_yaxis()
+    np.atleast_1d(axes)[0].set_ylim(len(pools) - 0.4, -0.6)
     says = "wrong verdicts in % of races; dashed: promised"
     return entitled(figure, "hostile pools", says, facts)

@@ -1,4 +1,6 @@
 __all__ = [
+    "broken",
+    "promise_table",
     "wilson",
     "has_result",
     "read_result",
@@ -107,6 +109,7 @@ from .parameters import (
     tune_eps,
     tune_tau,
 )
+from .promises import broken, promise_table
 from .protocol import Result, checkpoints
 from .scores import GAP, IDENTIFICATION, NEAR_BEST, curves, near_best, score, shown_name, wilson
 from .tables import has_result, read_result, read_table, write_table

@@ -65,6 +65,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.methods": ("calls",),
     "llmsel.racing.audit": ("audit",),
     "llmsel.studies.methods.auditing": ("audit",),
+    "llmsel.studies.promises": ("audit",),
     "llmsel.studies.methods.factorised": ("published",),
     "llmsel.studies.methods.guaranteed": ("published",),
     "llmsel.studies.methods.looks": ("published",),
