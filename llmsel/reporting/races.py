@@ -123,4 +123,6 @@ def promises(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
         ax.set_xlim(left=-0.4)
     np.atleast_1d(axes)[0].invert_yaxis()
     figure.supxlabel("")
-    return entitled(figure, "hostile pools", "wrong verdicts in % of races; dashed: promised", facts)
+    return entitled(
+        figure, "hostile pools", "wrong verdicts in % of races; dashed: promised", facts
+    )
