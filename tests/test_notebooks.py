@@ -16,7 +16,7 @@ LONG = {"baseline-strength", "universal-parameters", "race-options", "weak-judge
 # rewritten apart from the others
 APART = {
     *("race", "race-validity", "audit", "performance", "paper", "official-receipt"),
-    *("calibration", "cheap-judges", "clones", "peers"),
+    *("calibration", "cheap-judges", "clones", "peers", "reviewers"),
 }
 TEACHES = {"quickstart", "add-a-strategy"}  # code first; no section of their own for each step
 NOTEBOOKS = sorted(path.stem for path in FOLDER.glob("*.ipynb"))

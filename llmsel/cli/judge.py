@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,6 +16,7 @@ import typer
 from tqdm import tqdm
 
 from llmsel._base.errors import InputError, unknown
+from llmsel.cli.cheap import CheapOptions, worth
 from llmsel.cli.guard import consent, keeps, say
 from llmsel.cli.options import (
     AsJson,
@@ -36,7 +37,7 @@ from llmsel.judging.log import AnnotationLog
 from llmsel.judging.provenance import bias
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import Pool
-from llmsel.racing.race import RaceVerdict
+from llmsel.racing.race import Race, RaceVerdict
 from llmsel.session import Answer
 
 SHOWN = 5  # failed judgements that are told one by one
@@ -93,6 +94,14 @@ class Plan:
     held: Contents | None
     race: RaceOptions | None
     queries: int | None
+    cheap: Judge | None = None
+    cheap_price: float | None = None
+
+    def begin(self, held: Contents | None, *, workers: int) -> Race:
+        """Make the race, or that of the log; what is given must agree with it."""
+        options = self.race or RaceOptions()
+        price = self.cheap_price
+        return options.race(self.pool, held, name=self.log.name, workers=workers, cheap_price=price)
 
 
 @grouped
@@ -101,6 +110,7 @@ def judge_command(
     source: Source,
     judge: JudgeOptions,
     race: RaceOptions,
+    cheap: CheapOptions,
     queries: Annotated[
         int | None,
         typer.Option(min=1, help="No race: judge so many whole queries, and no certificate."),
@@ -122,20 +132,28 @@ def judge_command(
     the settings of its race, and LOG.cache what the LLM said. A program runs in
     processes of its own, with a time limit; what fails is a failed judgement.
 
+    A cheap judge beside it saves calls where it is worth its price: the race
+    buys its verdicts only where they are likely to pay, says what they brought,
+    and its certificate does not depend on them.
+
     Examples:
     llmsel judge race.jsonl --pool answers.jsonl --baseline gpt-4 --model gpt-4o-mini
 
     llmsel judge race.jsonl --pool answers.jsonl --baseline a --program grade.py:score
     """
-    plan = _plan(log, source.read(), race, queries=queries, workers=workers)
+    pool = source.read()
     with _judge(judge, log) as who:
+        plan = _plan(log, pool, race, queries=queries)
+        plan = _with_cheap(plan, who, cheap, orders=judge.orders)
+        if plan.race is not None:
+            plan.begin(plan.held, workers=workers)  # mistakes are told before anything is asked
         _ask(plan, who, priced=judge.price_in is not None, yes=yes)
         keeps(f"every verdict until now is in '{log}'; the same command goes on from there")
         said = _run(plan, who, calls=calls, workers=workers, retry_failed=retry_failed)
     _tell(said, read_log(log, plan.pool), who, as_json=as_json)
 
 
-def _plan(log: Path, pool: Pool, race: RaceOptions, *, queries: int | None, workers: int) -> Plan:
+def _plan(log: Path, pool: Pool, race: RaceOptions, *, queries: int | None) -> Plan:
     """Settle what is to be done.
 
     Raises:
@@ -143,12 +161,26 @@ def _plan(log: Path, pool: Pool, race: RaceOptions, *, queries: int | None, work
     """
     held = read_begun(log, pool)
     if queries is None:
-        # mistakes are told before anything is asked
-        race.race(pool, held, name=log.name, workers=workers)
         return Plan(log, pool, held, race, None)
     if held is not None and held.race is not None:
         raise InputError(f"'{log}' holds a race; leave --queries out, or begin a new log.")
     return Plan(log, pool, held, None, queries)
+
+
+def _with_cheap(plan: Plan, judge: Judge, options: CheapOptions, *, orders: str) -> Plan:
+    """Add the cheap judge, if there is one, and what its verdicts cost.
+
+    Raises:
+        InputError: no race that could use it, or a price that is not known.
+    """
+    cheap = options.judge(plan.log, orders=orders)
+    if cheap is None:
+        return plan
+    if plan.race is None:
+        raise InputError("only a race can use a cheap judge; leave --cheap-model or --queries out.")
+    begun = plan.held is not None and plan.held.race is not None
+    price = None if begun else options.price(plan.pool, judge, cheap)  # a log keeps its price
+    return dataclasses.replace(plan, cheap=cheap, cheap_price=price)
 
 
 @contextmanager
@@ -221,19 +253,26 @@ def _run(
         AnnotationLog(plan.log, plan.pool) as opened,
         tqdm(unit=" calls", desc="race", disable=None) as bar,
     ):
-        race = plan.race.race(plan.pool, opened.contents, name=plan.log.name, workers=workers)
+        race, beside = plan.begin(opened.contents, workers=workers), [""]
 
         def watch(now: RaceVerdict) -> None:
             bar.update(len(opened.given) - bar.n)
-            bar.set_postfix_str(f"{now.queries} queries, {len(now.live)} models left")
+            left = f"{now.queries} queries, {len(now.live)} models left{beside[0]}"
+            bar.set_postfix_str(left)
 
-        return judge_race(opened, judge, race=race, calls=calls, watch=watch, **options)
+        def gauge(cheap: Mapping[str, Any]) -> None:
+            beside[0] = f"; {cheap['words']}"
+
+        options |= {"cheap": plan.cheap, "watch": watch, "gauge": gauge}
+        return judge_race(opened, judge, race=race, calls=calls, **options)
 
 
 def _tell(said: Answer | RaceVerdict, contents: Contents, judge: Judge, *, as_json: bool) -> None:
     """Print the verdict with all that stands beside it; end with its exit code."""
     if as_json:
         found = {**facts(said), **warned(said, contents), "bias": _bias(contents.given)}
+        if (cheap := worth(contents)) is not None:
+            found["cheap"] = dict(cheap)
         spent = {} if judge.spent is None else {"spent": dict(judge.spent)}
         say(json.dumps(found | spent, indent=2))
     else:
@@ -254,6 +293,8 @@ def _beside(contents: Contents, judge: Judge) -> list[str]:
     if judge.spent is not None:
         requests, cost = judge.spent["requests"], judge.spent["cost"]
         lines.append(f"spent now: {requests:.0f} requests, cost {cost:.4g}")
+    if (cheap := worth(contents)) is not None:
+        lines.append(f"{cheap['words']}; {cheap['verdicts']} of its verdicts were bought")
     if (both := _bias(contents.given)) is not None:
         lines.append(
             f"both orders agree on {both['agreement']:.0%} of {both['pairs']:.0f} pairs; the "

@@ -166,7 +166,15 @@ class RaceOptions:
         ),
     ] = None
 
-    def race(self, pool: Pool, held: Contents | None, *, name: str, workers: int = 1) -> Race:
+    def race(
+        self,
+        pool: Pool,
+        held: Contents | None,
+        *,
+        name: str,
+        workers: int = 1,
+        cheap_price: float | None = None,
+    ) -> Race:
         """Make the race that the log holds, or a new one; what is given must agree with the log.
 
         Args:
@@ -174,6 +182,7 @@ class RaceOptions:
             held: what the log says, see `read_begun`.
             name: of the log.
             workers: comparisons at a time.
+            cheap_price: of a new race with a cheap judge; None for none.
 
         Raises:
             InputError: other settings than those of the log, or out of range.
@@ -181,7 +190,8 @@ class RaceOptions:
         rule = self._rule(held)
         batch = _or(self.batch, max(4, workers if isinstance(rule, Audit) else 1))
         delta, failed = _or(self.delta, DELTA), _or(self.most_failed, 0.05)
-        new = Race(pool, rule, seed=self.seed, delta=delta, batch=batch, most_failed=failed)
+        more: dict[str, Any] = {"most_failed": failed, "cheap_price": cheap_price}
+        new = Race(pool, rule, seed=self.seed, delta=delta, batch=batch, **more)
         if held is None or held.race is None:
             return new
         given = {"delta": self.delta, "seed": self.seed, "batch": self.batch}

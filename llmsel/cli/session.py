@@ -111,6 +111,8 @@ def _ask_race(
         run = options.race(pool, opened.contents, name=log.name)
         opened.begin_race(run.settings)
         tasks = advance(run, opened)
+    if not tasks and run.ask_cheap():
+        raise InputError("the race waits for its cheap judge; go on with llmsel judge first.")
     if not tasks:
         raise InputError(f"the race is over: {run.verdict().statement}")
     return _first(tasks[0], run, pool)

@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from llmsel._base.errors import InputError
+from llmsel.judging.cheap import Beside
 from llmsel.judging.crew import Crew
-from llmsel.judging.judges import Group, Judge, Verdict, groups, settled, text_of
+from llmsel.judging.judges import Group, Judge, Verdict, checked_verdict, groups, settled, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.provenance import told
-from llmsel.judging.replay import Annotation, Contents
+from llmsel.judging.replay import Contents
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.forecast import Forecast, forecast
 from llmsel.racing.race import Race, RaceVerdict, Task
@@ -91,14 +92,11 @@ def _verdict(judge: Judge, query: str, group: Group) -> Verdict:
     if known is not None:
         return Verdict(known, detail={"no answer": True} if known else {"identical": True})
     try:
-        given = judge.judge(query, group.response, group.baseline_response)
+        return checked_verdict(judge.judge(query, group.response, group.baseline_response))
     except InputError:
         raise  # of the judge as a whole
     except (Exception, SystemExit) as error:
         return Verdict(MISSING, detail={"failed": f"{type(error).__name__}: {error}"})
-    if not isinstance(given, Verdict) or given.outcome not in (-1, 0, 1, MISSING):
-        return Verdict(MISSING, detail={"failed": f"the judge returned {given!r}, no verdict"})
-    return given
 
 
 def retry(log: AnnotationLog, judge: Judge, *, workers: int = 1, every: bool = False) -> int:
@@ -131,6 +129,8 @@ def judge_race(
     workers: int = 1,
     watch: Callable[[RaceVerdict], None] | None = None,
     retry_failed: bool = False,
+    cheap: Judge | None = None,
+    gauge: Callable[[Mapping[str, Any]], None] | None = None,
 ) -> RaceVerdict:
     """Let a judge run a `Race`: the fewest comparisons until the best model is certain.
 
@@ -147,6 +147,9 @@ def judge_race(
         workers: comparisons at a time, each with one request in flight.
         watch: called with the present verdict after every step.
         retry_failed: judge those first that failed, see `retry`.
+        cheap: a second judge whose verdicts only help to choose what this one is asked, for a race
+            with a ``cheap_price``. What it fails at is unknown and stops nothing.
+        gauge: called with what the cheap judge is worth after every step, see `Race.cheap`.
 
     Returns:
         The verdict, which says itself whether it is certified.
@@ -158,11 +161,19 @@ def judge_race(
     """
     judge.check(log.session.pool)
     race = race if log.race is None else race.continuing(log.race)
+    if cheap is not None:
+        if race.cheap is None:
+            raise InputError(
+                "this race was begun without a cheap judge; leave it out, or begin a new log with "
+                "a race that has a cheap_price."
+            )
+        cheap.check(log.session.pool)
     log.begin_race(race.settings)
     log.begin_judge(judge.settings)
     left = float("inf") if calls is None else calls
     left -= retry(log, judge, workers=workers, every=retry_failed)
-    tasks = advance(race, log)
+    beside = Beside(cheap, workers=workers)
+    tasks = advance(race, log, beside if left > 0 else None)
     while tasks and left > 0:
         cells = []
         for task in tasks:
@@ -170,44 +181,54 @@ def judge_race(
             left -= len(models)
             cells.append((task.query, models))
         fill(log, judge, cells=cells, workers=workers)
-        tasks = advance(race, log)
+        tasks = advance(race, log, beside if left > 0 else None)
         if watch is not None:
             watch(told(race.verdict(), log.contents))
+        if gauge is not None and race.cheap is not None:
+            gauge(race.cheap)
     return told(race.verdict(), log.contents)
 
 
-def advance(race: Race, log: AnnotationLog) -> tuple[Task, ...]:
+def advance(race: Race, log: AnnotationLog, beside: Beside | None = None) -> tuple[Task, ...]:
     """Tell a race all that its log knows, carried verdicts too; return what is still to judge.
 
     Args:
         race: that the log holds, at whatever step.
         log: takes down each carried verdict when the race asks for it.
+        beside: a cheap judge, asked on the way for what the race wants of it; with None it waits.
     """
-    while tasks := catch_up(race, log.rows):
-        if not log.take_carried((task.query, task.models) for task in tasks):
-            return tasks
-    return ()
+    while True:
+        tasks = catch_up(race, log)
+        if tasks:
+            if not log.take_carried((task.query, task.models) for task in tasks):
+                return tasks
+        elif beside is not None and (wanted := race.ask_cheap()):
+            beside.fill(log, wanted)
+        else:
+            return ()
 
 
-def catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[Task, ...]:
+def catch_up(race: Race, contents: Contents | AnnotationLog) -> tuple[Task, ...]:
     """Tell a race all it asks for that is annotated already; return what is still to judge.
 
     A judgement that failed or was skipped (MISSING) is not waited for: the race gives it up.
 
     Args:
         race: at whatever step.
-        rows: annotations by query and model, see `llmsel.judging.replay.Contents`.
+        contents: the log, or what it says.
     """
+    held = contents.contents if isinstance(contents, AnnotationLog) else contents
     limit, race.most_failed = race.most_failed, 1.0  # what is known is told, however much failed
     try:
-        left = _catch_up(race, rows)
+        left = _catch_up(race, held)
     finally:
         race.most_failed = limit
     return () if race.failing else left
 
 
-def _catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple[Task, ...]:
-    while tasks := race.ask():
+def _catch_up(race: Race, held: Contents) -> tuple[Task, ...]:
+    rows = held.rows
+    while _cheap_told(race, held) and (tasks := race.ask()):
         left = []
         for task in tasks:
             row = rows.get(task.query, {})
@@ -219,6 +240,21 @@ def _catch_up(race: Race, rows: Mapping[str, Mapping[str, Annotation]]) -> tuple
         if left:
             return tuple(left)
     return ()
+
+
+def _cheap_told(race: Race, held: Contents) -> bool:
+    """Tell a race the cheap verdicts that the log holds; return whether it has all it wants."""
+    while tasks := race.ask_cheap():
+        known = {
+            task.query: {m: row[m] for m in task.models if m in row}
+            for task in tasks
+            if (row := held.cheap.get(task.query, {}))
+        }
+        if not any(known.values()):
+            return False
+        for query, verdicts in known.items():
+            race.tell_cheap(query, verdicts)
+    return True
 
 
 def resume(contents: Contents | AnnotationLog, like: Race | None = None) -> Race | None:
@@ -245,7 +281,7 @@ def resume(contents: Contents | AnnotationLog, like: Race | None = None) -> Race
             f"the log holds a race that cannot be run ({type(error).__name__}: {error}); its "
             "settings are damaged."
         ) from error
-    catch_up(race, contents.rows)
+    catch_up(race, contents)
     return race
 
 
@@ -280,7 +316,7 @@ def verdict_of(contents: Contents | AnnotationLog) -> RaceVerdict | None:
     verdict = race.verdict()
     if race.failing:
         race.most_failed = 1.0
-        catch_up(race, contents.rows)
+        catch_up(race, contents)
         further = race.verdict()
         verdict = further if further.calls > verdict.calls else verdict
     held = contents.contents if isinstance(contents, AnnotationLog) else contents

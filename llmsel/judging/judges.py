@@ -26,6 +26,13 @@ class Verdict:
     detail: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
+def checked_verdict(given: object) -> Verdict:
+    """Return what a judge gave, or a failed judgement where that is no verdict."""
+    if isinstance(given, Verdict) and given.outcome in (-1, 0, 1, MISSING):
+        return given
+    return Verdict(MISSING, detail={"failed": f"the judge returned {given!r}, no verdict"})
+
+
 class Judge(ABC):
     """The interface of every judge. `name` stands in the log; `judge` may run in threads."""
 

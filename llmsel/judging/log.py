@@ -182,6 +182,10 @@ class AnnotationLog:
         self._commit([self._line(query, m, code, shared) for m, code in codes.items()])
         return not self.open_models(query)
 
+    def note(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Write lines that give no outcome, such as verdicts of a cheap judge."""
+        self._commit([{**event, **_stamp()} for event in events])
+
     def begin_with(self, verdicts: Iterable[Mapping[str, Any]], name: str, *, races: int) -> None:
         """Take over the verdicts of an older log, before anything else is written.
 

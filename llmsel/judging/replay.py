@@ -2,9 +2,10 @@
 
 A log is a JSON Lines file. The first line is a header that names the pool (by content hash), the
 strategy, the seed and the stopping rule; then one line per outcome, undo, race begun, or judge
-that takes over. A query is finished, and told to the session, when every candidate has a line
-(null: not judged). The session, and the race if there is one, are therefore functions of the log
-and the pool: `replay` rebuilds the session bit for bit. `llmsel.judging.log` writes such files.
+that takes over. A log that goes on from an older one begins with the verdicts it carries. A query
+is finished, and told to the session, when every candidate has a line (null: not judged). The
+session, and the race if there is one, are therefore functions of the log and the pool: `replay`
+rebuilds the session bit for bit. `llmsel.judging.log` writes such files.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ _OUTCOME: Types = {
     "time": str,
 }
 
+_CHEAP: Types = {"cheap": str, "model": str, "outcome": (int, type(None)), "by": str, "time": str}
 _CARRIED: Types = {
     "key": str,
     "outcome": int,
@@ -95,6 +97,8 @@ class Contents:
         race: the settings of the race that was begun in this log, see
             `llmsel.racing.race.Race.settings`; None for none.
         judges: settings of the judges in turn, each with `verdicts` before it began.
+        cheap: verdicts of a cheap judge by query and model, MISSING where it gave none; they are no
+            outcomes.
         lines: events read. known: outcomes ever given, undone ones too. undone, again: of these,
             how many were taken back, and how many failed judgements were judged again.
         before_race: outcomes that were known when the race began.
@@ -109,6 +113,7 @@ class Contents:
         self.rows: dict[str, dict[str, Annotation]] = {}
         self.race: dict[str, Any] | None = None
         self.judges: list[tuple[int, dict[str, Any]]] = []
+        self.cheap: dict[str, dict[str, int]] = {}
         self.lines = self.known = self.undone = self.again = self.before_race = 0
         self.bank: dict[str, dict[str, Any]] = {}
         self.origin: dict[str, Any] | None = None
@@ -186,6 +191,8 @@ class Contents:
             self._begin_race(event["race"])
         elif "judge" in event:
             self.judges.append((self.verdicts, event["judge"]))
+        elif "cheap" in event:
+            self._add_cheap(event["cheap"], event["model"], event["outcome"])
         elif "origin" in event:
             self.origin = dict(event["origin"])
         elif "carried" in event:
@@ -205,7 +212,7 @@ class Contents:
             self.race, self.before_race = dict(settings), self.known
 
     def _add(self, entry: Annotation) -> None:
-        self._check(entry)
+        self._check(entry.query, entry.model)
         row = self.rows.setdefault(entry.query, {})
         held = row.get(entry.model)
         if held is not None and held.outcome != MISSING:
@@ -224,11 +231,16 @@ class Contents:
         if len(row) == len(self._candidates):
             self._finished.append(entry.query)
 
-    def _check(self, entry: Annotation) -> None:
-        if entry.query not in self._queries:
-            raise ValueError(f"the pool has no query '{entry.query}'")
-        if entry.model not in self._candidates:
-            raise ValueError(f"the pool has no candidate '{entry.model}'")
+    def _add_cheap(self, query: str, model: str, code: int | None) -> None:
+        """Keep the first verdict on a cell: the race has used it."""
+        self._check(query, model)
+        self.cheap.setdefault(query, {}).setdefault(model, MISSING if code is None else code)
+
+    def _check(self, query: str, model: str) -> None:
+        if query not in self._queries:
+            raise ValueError(f"the pool has no query '{query}'")
+        if model not in self._candidates:
+            raise ValueError(f"the pool has no candidate '{model}'")
 
     def _undo(self, query: str, models: list[str]) -> None:
         if (query, models) == self._last_undo:
@@ -269,6 +281,9 @@ def checked(event: Mapping[str, Any]) -> Mapping[str, Any]:
     """
     if "race" in event or "judge" in event:
         need_fields(event, {"race" if "race" in event else "judge": dict}, STAMP)
+    elif "cheap" in event:
+        need_fields(event, _CHEAP, STAMP | {"detail": dict})
+        _need_code(event["outcome"])
     elif "origin" in event:
         need_fields(event, {"origin": dict}, STAMP)
         need_fields(event["origin"], {"log": str, "verdicts": int, "races": int}, {})
@@ -280,11 +295,15 @@ def checked(event: Mapping[str, Any]) -> Mapping[str, Any]:
         need_words(event["models"])
     else:
         need_fields(event, _OUTCOME, STAMP | {"group": int, "detail": dict, "key": str})
-        if event["outcome"] not in (-1, 0, 1, None):  # MISSING is written as null
-            raise ValueError(f"its outcome is {event['outcome']}")
+        _need_code(event["outcome"])
         if event["order"] not in ORDERS:
             raise ValueError(f"its order is {event['order']!r}")
     return event
+
+
+def _need_code(outcome: int | None) -> None:
+    if outcome not in (-1, 0, 1, None):  # MISSING is written as null
+        raise ValueError(f"its outcome is {outcome}")
 
 
 def replay(path: str | Path, pool: Pool, *, strategy: str | Strategy | None = None) -> Session:

@@ -21,7 +21,7 @@ from llmsel._base.errors import InputError, unknown
 from llmsel._base.verdicts import BUDGET, FAILED, give_verdict
 from llmsel._base.verdicts import RaceVerdict as RaceVerdict
 from llmsel.pool import MISSING, Pool, draw_orders
-from llmsel.racing.audit import Audit, AuditRace
+from llmsel.racing.audit import Audit, AuditRace, TwoJudges
 from llmsel.racing.elimination import REFUSED, RULES, LockstepRule, Rule, from_settings
 from llmsel.racing.rows import Cell, RowRace
 
@@ -70,6 +70,8 @@ class Race:
             than five) have failed, the race stops. It can be set later, to go on.
         seed_drawn: True if the seed that is given was drawn at random, as by a log; None if that
             is not known (logs of llmsel 0.2).
+        cheap_price: of a verdict of a cheap judge, in calls of the one that counts: the race then
+            buys some, see `ask_cheap`. `Audit` only; None for none.
 
     Raises:
         InputError: a parameter out of range, an order that is not one of all queries, or a
@@ -97,6 +99,7 @@ class Race:
         tries: int = 3,
         most_failed: float = MOST_FAILED,
         seed_drawn: bool | None = False,
+        cheap_price: float | None = None,
     ):
         """Draw the order and open the first step."""
         self.rule, self._rule_given = Audit() if rule is None else rule, rule is not None
@@ -110,7 +113,7 @@ class Race:
             raise InputError(f"{said}: at least one try, and a share in [0, 1].")
         self.tries, self.most_failed = tries, most_failed
         self._pool, self.budget = pool.hide_outcomes(), Budget() if budget is None else budget
-        self._delta, self._batch = delta, batch
+        self._delta, self._batch, self._cheap_price = delta, batch, cheap_price
         self._drawn = True if seed is None else seed_drawn
         self._seed = secrets.randbelow(2**32) if seed is None else seed
         self._given = None if order is None else list(order)
@@ -124,6 +127,7 @@ class Race:
         self._dropped: dict[str, int] = {}
         self._course = self._begin()
         self._open: dict[str, dict[str, Cell]] = {}
+        self._wanted: dict[str, dict[str, Cell]] = {}  # of the cheap judge
         self._show()
 
     def _begin(self) -> RowRace | AuditRace:
@@ -138,7 +142,10 @@ class Race:
                 delta=self._delta,
                 seed=self._seed,
                 width=self._batch,
+                cheap_price=self._cheap_price,
             )
+        if self._cheap_price is not None:
+            raise InputError("only a race by audit can use a cheap judge; leave its price out.")
         if not isinstance(self.rule, LockstepRule):
             raise InputError(f"{self.rule!r} is no rule that a race can be played by.")
         return RowRace(
@@ -159,6 +166,7 @@ class Race:
             "delta": self._delta,
             "batch": self._batch,
             "order": self._given,
+            **({} if self._cheap_price is None else {"cheap_price": self._cheap_price}),
         }
 
     @classmethod
@@ -174,14 +182,15 @@ class Race:
             InputError: a rule that llmsel does not know.
         """
         rest = {key: settings[key] for key in ("seed", "delta", "batch", "order")}
-        drawn = settings.get("seed_drawn", False)
-        return cls(pool, rule_of(settings), seed_drawn=drawn, **rest, **limits)
+        rest |= {"seed_drawn": settings.get("seed_drawn", False)}
+        rest |= {"cheap_price": settings.get("cheap_price")}
+        return cls(pool, rule_of(settings), **rest, **limits)
 
     def continuing(self, settings: Mapping[str, Any]) -> Race:
         """Return the race of a log, at its start, if this one may go on with it.
 
-        A seed that was drawn gives way to the log's, and a rule that was not named; what was chosen
-        must be the same.
+        A seed that was drawn gives way to the log's, and a rule that was not named, and the price
+        of a cheap judge; what was chosen must be the same.
 
         Args:
             settings: of the race in the log.
@@ -227,6 +236,42 @@ class Race:
             tasks.append(Task(query, text, models))
             left -= len(models)
         return tuple(tasks)
+
+    def ask_cheap(self) -> tuple[Task, ...]:
+        """Return what a cheap judge is wanted for now; `ask` is empty until it is all told.
+
+        Its verdicts are no outcomes: they only help to choose what is asked for next.
+        """
+        if self.failing or self._paid >= self.budget.most_calls:
+            return ()
+        return tuple(
+            Task(query, None if self._pool.texts is None else self._pool.text_of(query), tuple(row))
+            for query, row in self._wanted.items()
+        )
+
+    def tell_cheap(self, query: str, verdicts: Mapping[str, int | None]) -> None:
+        """Learn verdicts of the cheap judge: -1, 0, 1; None or MISSING where it gave none.
+
+        Raises:
+            InputError: a query or model that it is not wanted for, or a verdict that is none.
+        """
+        for model, verdict in verdicts.items():
+            cell = self._wanted.get(query, {}).get(model)
+            if cell is None or not isinstance(self._course, TwoJudges):
+                raise InputError(f"no cheap verdict on '{model}' is wanted for query '{query}'.")
+            self._course.tell_cheap(cell, MISSING if verdict is None else int(verdict))
+            del self._wanted[query][model]
+            if not self._wanted[query]:
+                del self._wanted[query]
+        if not self._wanted:
+            self._show()
+
+    @property
+    def cheap(self) -> Mapping[str, Any] | None:
+        """What the cheap judge is worth so far, in numbers and ``words``; None without one."""
+        if not isinstance(self._course, TwoJudges):
+            return None
+        return self._course.cheap.report(self._paid)
 
     @property
     def failing(self) -> bool:
@@ -327,15 +372,21 @@ class Race:
 
     def _show(self) -> None:
         """Open the step that the race plans now, by query."""
-        self._open = {}
         cells = self._course.ask()
-        for place, column in cells:
-            row = self._open.setdefault(self._pool.queries[self._order[place]], {})
-            row[self._pool.models[column]] = place, column
+        self._open = self._by_query(cells)
+        two = self._course if isinstance(self._course, TwoJudges) else None
+        self._wanted = {} if two is None else self._by_query(two.ask_cheap())
         touched = len(self._told.keys() | self._open.keys())
         price = len(cells) if isinstance(self._course, RowRace) else 1
         self._too_dear = self._paid + price > self.budget.most_calls
         self._too_dear |= touched > self.budget.most_queries
+
+    def _by_query(self, cells: Sequence[Cell]) -> dict[str, dict[str, Cell]]:
+        rows: dict[str, dict[str, Cell]] = {}
+        for place, column in cells:
+            row = rows.setdefault(self._pool.queries[self._order[place]], {})
+            row[self._pool.models[column]] = place, column
+        return rows
 
     def _note_dropped(self) -> None:
         """Note for newly dropped models on how many queries they were judged."""

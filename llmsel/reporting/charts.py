@@ -318,40 +318,47 @@ def domains(table: pd.DataFrame, facts: Facts) -> Figure:
 
 @styled
 def tuning(grid: pd.DataFrame, facts: Facts) -> Figure:
-    """Draw what tuning chooses by: queries to 90 % identification of the weak judges' favourite.
+    """Draw what tuning chooses by.
+
+    That is the number of queries to 90 % identification of the weak judges' favourite; where no
+    pair gets there, its mean identification over all budgets.
 
     Args:
         grid: columns eps_loss, eps_draw, queries, area; the tuned pair comes first.
         facts: parameters of the run.
     """
     figure, ax = plt.subplots(figsize=(7.2, 5.0), layout="constrained")
-    table = grid.pivot(index="eps_draw", columns="eps_loss", values="queries")
-    mesh = ax.pcolormesh(table.columns, table.index, table, cmap="cividis_r")
-    figure.colorbar(mesh, label="queries (fewest is chosen)")
-    middle = np.nanmean([np.nanmin(table), np.nanmax(table)])
-    for loss, draw, queries in grid[["eps_loss", "eps_draw", "queries"]].itertuples(index=False):
-        colour = "white" if queries > middle else INK
-        text = f"{queries:.0f}" if np.isfinite(queries) else "never"
-        ax.text(loss, draw, text, ha="center", va="center", color=colour, fontsize=9)
+    reached = bool(np.isfinite(grid["queries"].astype(float)).any())
+    value = grid["queries"] if reached else 100 * grid["area"]
+    table = grid.assign(value=value).pivot(index="eps_draw", columns="eps_loss", values="value")
+    mesh = ax.pcolormesh(
+        table.columns, table.index, table, cmap="cividis_r" if reached else "cividis"
+    )
+    label = "queries (fewest is chosen)" if reached else "identified, mean (%; most is chosen)"
+    figure.colorbar(mesh, label=label)
+    for loss, draw, shown in zip(grid["eps_loss"], grid["eps_draw"], value, strict=True):
+        _write_cell(ax, (loss, draw), shown, mesh.to_rgba(shown))
     first = grid.iloc[0]
-    for k, (name, pair) in enumerate(
-        {"tuned": (first["eps_loss"], first["eps_draw"]), "default": (0.2, 0.4)}.items()
-    ):
-        ax.plot(
-            *pair,
-            "s",
-            mfc="none",
-            mec=(MARK, INK)[k],
-            mew=2,
-            ms=26,
-            ls="none",
-            label=f"{name} ({pair[0]:g}, {pair[1]:g})",
-        )
-    ax.legend(loc="upper right")
+    pairs = {"tuned": (first["eps_loss"], first["eps_draw"]), "default": (0.2, 0.4)}
+    for (name, pair), colour in zip(pairs.items(), (MARK, INK), strict=True):
+        name = f"{name} ({pair[0]:g}, {pair[1]:g})"
+        ax.plot(*pair, "s", mfc="none", mec=colour, mew=2, ms=26, ls="none", label=name)
+    ax.legend(loc="upper right", labelspacing=1.6, markerscale=0.5)
     ax.set(xlabel="eps_loss", ylabel="eps_draw", xlim=(0, 1), ylim=(0, 1))
     ax.grid(False)
-    says = "queries until 90 % name the weak judges' favourite"
-    return entitled(figure, _name(facts), says, {"pool_size": facts.get("pool_size")})
+    what = "queries until 90 % name" if reached else "mean identification of"
+    figure = entitled(figure, _name(facts), f"{what} the weak judges' favourite", {})
+    caption = "weak votes on random pools of their own; no outcome is looked at"
+    figure.supxlabel(caption, x=0.01, ha="left", fontsize=8.5, color="#555555")
+    return figure
+
+
+def _write_cell(ax: Axes, place: tuple[float, float], value: float, ground: Any) -> None:
+    """Write a number on its coloured cell, light on dark."""
+    dark = np.isfinite(value) and np.dot(ground[:3], (0.3, 0.6, 0.1)) < 0.45
+    text = f"{value:.0f}" if np.isfinite(value) else "never"
+    colour = "white" if dark else INK
+    ax.text(*place, text, ha="center", va="center", color=colour, fontsize=9)
 
 
 @styled

@@ -14,6 +14,7 @@ import pandas as pd
 
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import VERSION, write_atomically
+from llmsel._base.terminal import short
 from llmsel.judging.collect import verdict_of
 from llmsel.judging.opening import pool_hash
 from llmsel.judging.provenance import remarks_of, warnings_of
@@ -238,18 +239,27 @@ def log_to_mlflow(
         The id of the run.
 
     Raises:
-        InputError: MLflow is not installed, no log, or a log of another pool.
+        InputError: MLflow is not installed or refuses, no log, or a log of another pool.
     """
     try:
         from mlflow import MlflowClient
+        from mlflow.exceptions import MlflowException
     except ImportError as error:
         raise InputError("to log to MLflow, pip install mlflow-skinny.") from error
     contents = read_log(log, pool)
-    found = _decision(contents)
-    client = MlflowClient(tracking_uri=uri)
+    try:
+        client = MlflowClient(tracking_uri=uri)
+        return _run_of(client, contents, log, experiment)
+    except MlflowException as error:
+        raise InputError(f"MLflow took nothing: {short(error, 300)}") from error
+
+
+def _run_of(client: Any, contents: Contents, log: str | Path, experiment: str) -> str:
+    """Make a run of MLflow of what a log decides; return its id."""
+    pool, found = contents.pool, _decision(contents)
     known = client.get_experiment_by_name(experiment)
     place = known.experiment_id if known else client.create_experiment(experiment)
-    run = client.create_run(place, run_name=pool.name).info.run_id
+    run = str(client.create_run(place, run_name=pool.name).info.run_id)
     for name in ("baseline", "pool", "pool_hash", "queries", "certified", "stop"):
         client.log_param(run, name, found.get(name))
     client.log_param(run, "winners", ", ".join(found["winners"])[:500])
@@ -262,7 +272,7 @@ def log_to_mlflow(
         for path in export(log, pool, folder):
             client.log_artifact(run, str(path))
     client.set_terminated(run)
-    return str(run)
+    return run
 
 
 def _key(model: str, number: int) -> str:

@@ -27,6 +27,7 @@ from llmsel.reporting.findings import (
     table,
     verdict,
 )
+from llmsel.studies.tables import read_table
 
 ALL = "smol-mt-bench-humaneval-arena-hard-alpacaeval"
 EXACT = ("code", "mathematics", "reasoning")
@@ -280,6 +281,32 @@ def audit() -> str:
             f"{exact['failures']:.0f} of {header('audit.csv', board)['realizations']} wrong"
         )
     return f"By the audit {'; '.join(parts)}."
+
+
+@question
+def two_judges() -> str:
+    """What a cheap judge saves when it is free, and at the highest price that pays."""
+    parts = []
+    for path in sorted(paths.RESULTS.glob("*/two-judges-*.csv")):
+        if path.stem.endswith("-course"):
+            continue
+        rows, made_by = read_table(path)
+        free, paying = rows.iloc[0], rows[(rows["price"] > 0) & (rows["net_low"] > 0)]
+        pays = "at no price does it pay"
+        if len(paying):
+            last = paying.iloc[-1]
+            pays = f"at {last['price']:g} of a call {_saved(last, 'net')} of the bill"
+        parts.append(
+            f"`{made_by['cheap']}` beside `{made_by['benchmark']}` saves "
+            f"{_saved(free, 'saved')} of the calls when it is free (its gauge said "
+            f"{percent(free['said'] / 100, 1)}), {pays}"
+        )
+    return f"{'; '.join(parts)}."
+
+
+def _saved(row: pd.Series, name: str) -> str:
+    low, mean, high = (percent(row[f"{name}{end}"] / 100, 1) for end in ("_low", "", "_high"))
+    return f"{mean} ({low} to {high})"
 
 
 # -- data cards and links -----------------------------------------------------------------------

@@ -9,11 +9,13 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from llmsel.reporting.grammar import PALE, entitled, label_lines, spread, styled
 
 AUDIT, CERTIFIED, NOTHING, PROMISE = "#0072B2", "#000000", "#808080", "#D55E00"
 STRONG = ("#0072B2", "#000000", "#D55E00", "#009E73", "#CC79A7")
+BANDS = 2  # of the first lines; more would hide each other
 DECIDED = 0.999  # identification at which nothing more is to be seen
 
 
@@ -32,6 +34,7 @@ def stops(table: pd.DataFrame, board: str, facts: Mapping[str, Any]) -> Figure:
     top = max(12.0, 100 * float(rows["high"].max()))
     x = spread(100 * rows["share"].to_numpy(), 0.012 * right)
     names = spread(100 * rows["share"].to_numpy(), 0.05 * right)
+    names += min(0.0, right - names.max())
     figure, ax = plt.subplots(figsize=(8.2, 5.4), layout="constrained")
     for row, at, place in zip(rows.itertuples(), x, names, strict=True):
         audit = str(row.method).startswith("audit")
@@ -42,7 +45,7 @@ def stops(table: pd.DataFrame, board: str, facts: Mapping[str, Any]) -> Figure:
         ax.plot([at, place], [100 * row.high, 1.08 * top], color=colour, lw=0.6, alpha=0.6)
         ax.text(place, 1.1 * top, row.method, color=colour, rotation=40, fontsize=9)
     ax.axhline(5, ls="--", color=PROMISE, lw=1)
-    ax.text(0.995 * right, 5.1, "promised: at most 5 %", color=PROMISE, ha="right", va="bottom")
+    ax.text(0.005 * right, 5.1, "promised: at most 5 %", color=PROMISE, va="bottom")
     ax.set(xlim=(0, right), ylim=(-0.03 * top, 1.08 * top))
     ax.set_xlabel("judge calls until the verdict (% of judging everyone)")
     ax.set_ylabel("wrong verdicts (% of runs)")
@@ -67,10 +70,10 @@ def early(
         if method not in strong:
             rows = some[some["method"] == method]
             ax.plot(100 * rows["share"], 100 * rows["value"], color=PALE, lw=1)
-    lines = []
+    lines: list[Line2D] = []
     for method, colour in zip(strong, STRONG, strict=False):
         rows = some[some["method"] == method]
-        if "low" in rows:
+        if "low" in rows and len(lines) < BANDS:
             ax.fill_between(
                 100 * rows["share"], 100 * rows["low"], 100 * rows["high"], color=colour, alpha=0.12
             )
@@ -82,7 +85,7 @@ def early(
     ax.set(xlim=(1, _end(some)), ylim=(0, 102))
     ax.set_xlabel("judge calls (% of judging everyone, logarithmic)")
     ax.set_ylabel("best model named (% of runs)")
-    label_lines(ax, lines, at=8.0)
+    label_lines(ax, lines, at=0.3 * ax.get_xlim()[1])
     return entitled(figure, board, "who stops early names whom", facts)
 
 
@@ -122,7 +125,5 @@ def promises(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
         ax.set_yticks(y, pools)
         ax.set_xlim(left=-0.4)
     np.atleast_1d(axes)[0].invert_yaxis()
-    figure.supxlabel("")
-    return entitled(
-        figure, "hostile pools", "wrong verdicts in % of races; dashed: promised", facts
-    )
+    says = "wrong verdicts in % of races; dashed: promised"
+    return entitled(figure, "hostile pools", says, facts)

@@ -72,6 +72,9 @@ __all__ = [
     "stratified",
     "tune_eps",
     "tune_tau",
+    "gauge_course",
+    "price_table",
+    "two_judges",
     "verdict",
     "with_baseline",
     "write_table",
@@ -107,6 +110,7 @@ from .parameters import (
 from .protocol import Result, checkpoints
 from .scores import GAP, IDENTIFICATION, NEAR_BEST, curves, near_best, score, shown_name, wilson
 from .tables import has_result, read_result, read_table, write_table
+from .two_judges import gauge_course, price_table, two_judges
 from .votes import (
     agreement,
     calibration,

@@ -74,6 +74,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.over_queries": ("queries", "readings"),
     "llmsel.studies.tuning": ("queries", "tuning"),
     "llmsel.studies.official": ("queries", "official"),
+    "llmsel.studies.two_judges": ("cheap",),
     "llmsel.studies.receipt": ("queries", "official"),
 }
 ALWAYS = ("votes", "tables")
@@ -83,6 +84,7 @@ FAMILIES = (
     *ENGINE,
     "audit",
     "calibrated",
+    "cheap",
     "clones",
     "official",
     "published",

@@ -7,11 +7,12 @@ here. One function per family of results:
 
 ``votes``: pools, weak judges and similarities. ``queries``: what strategies pick. ``calls``: what
 races and their peers pay and name. ``audit``: the same of audit races with more settings, for the
-runs that play them. ``calibrated``, ``clones``, ``official``, ``readings``, ``tuning``: how right
-the belief is, copies of a model, the paper's method in its authors' mode, other readings of it,
-eps tuned on the weak judges. ``published``: what the published peers pay and name that have a
-guarantee or a predictor. ``tables``: what is computed from picks and answers (fixed ones here,
-so that the families do not depend on each other).
+runs that play them. ``cheap``: audit races with a cheap judge beside the dear one. ``calibrated``,
+``clones``, ``official``, ``readings``, ``tuning``: how right the belief is, copies of a model, the
+paper's method in its authors' mode, other readings of it, eps tuned on the weak judges.
+``published``: what the published peers pay and name that have a guarantee or a predictor.
+``tables``: what is computed from picks and answers (fixed ones here, so that the families do not
+depend on each other).
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ from llmsel.studies.official import run_official
 from llmsel.studies.over_queries import on_half_boards, over_halves
 from llmsel.studies.protocol import Result
 from llmsel.studies.receipt import alias_experiment, summary, toy
+from llmsel.studies.two_judges import gauge_course, price_table, two_judges
 from llmsel.weak_judges import VARIANTS, add_votes
 
 PROTOCOL: dict[str, Any] = {"realizations": 9, "pool_size": 30, "seed": 1, "jobs": 1}
@@ -198,6 +200,20 @@ def tuning() -> Iterator[Any]:
     yield tune.against_default(pool, pairs, **PROTOCOL), tune.cost()
 
 
+def cheap() -> Iterator[Any]:
+    """Races with a cheap judge, one that errs and one that knows nothing, at two prices."""
+    pool = simulate(90, 12, z=1, seed=8)
+    outcomes = pool.need("outcomes")
+    rng = np.random.default_rng(9)
+    errs = np.where(rng.random(outcomes.shape) < 0.15, -outcomes, outcomes)
+    for votes in (errs, rng.integers(-1, 2, outcomes.shape)):
+        judged = pool.replace(votes=votes.astype(np.int8)[..., None])
+        settings: dict[str, Any] = {"pool_size": 80, "seed": 1}
+        runs = two_judges(judged, (0.0, 0.01), realizations=2, jobs=1, **settings)
+        yield runs, price_table(runs)
+        yield gauge_course(judged, 0.0, every=10, **settings)
+
+
 def tables() -> Iterator[Any]:
     """Scores, curves, efficiencies, diagnoses and intervals of fixed picks and answers."""
     for pool in (made(), made(gaps=True)):
@@ -305,6 +321,7 @@ FAMILIES = {
         calls,
         audit,
         calibrated,
+        cheap,
         clones,
         official,
         published,

@@ -85,6 +85,44 @@ def test_mistakes(tmp_path):
         Challenge(tmp_path)
 
 
+def test_samples_are_stopped_once_it_is_decided_and_not_before(tmp_path, monkeypatch):
+    """The two names of Inspect that are used, as stand-ins: the real ones are tested below."""
+    kept = SimpleNamespace(EarlyStop=lambda **given: given)
+    monkeypatch.setitem(sys.modules, "inspect_ai", SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "inspect_ai.util", kept)
+    made = SimpleNamespace(MemoryDataset=lambda samples, name: samples)
+    monkeypatch.setitem(sys.modules, "inspect_ai.dataset", made)
+
+    class Dataset(list):
+        name = "d"
+
+    samples = [SimpleNamespace(id=i) for i in range(60)]
+    challenge = Challenge(log_of(tmp_path / "log.json", ["I"] * 60), seed=2)
+    arranged = challenge.arrange(Dataset(samples))
+    assert sorted(s.id for s in arranged) == list(range(60)) and arranged != samples
+
+    async def run():
+        await challenge.start_task(None, samples, 1)
+        count = 0
+        for each in arranged:
+            if (stop := await challenge.schedule_sample(each.id, 1)) is not None:
+                assert stop == {"id": each.id, "epoch": 1, "reason": "the race is decided"}
+                return count
+            await challenge.complete_sample(each.id, 1, score("C"))
+            count += 1
+        return count
+
+    count = asyncio.run(run())
+    said = challenge.verdict()
+    assert said.certified and said.winners == ("challenger",) and said.calls == count < 60
+
+
+def test_without_inspect_one_is_told_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "inspect_ai.dataset", None)
+    with pytest.raises(InputError, match="pip install inspect_ai"):
+        Challenge(log_of(tmp_path / "log.json", [1])).arrange([])
+
+
 def evaluate(folder, share, n, epochs=1):
     """Run the real thing, with a challenger that is right on this share of its samples."""
     pytest.importorskip("inspect_ai", reason="inspect_ai is not installed")

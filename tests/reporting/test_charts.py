@@ -106,3 +106,12 @@ def test_names_are_moved_apart_and_no_further():
     apart = grammar.spread(values, 1.0)
     assert sorted(apart) == pytest.approx([0.5, 1.5, 5.0])
     assert np.diff(np.sort(grammar.spread(np.zeros(4), 2.0))) == pytest.approx([2, 2, 2])
+
+
+def test_tuning_shows_what_it_chose_by():
+    table, facts = read_result("smol", "tuning-eps.csv")
+    assert "queries until 90 %" in charts.tuning(table, facts).get_suptitle()
+    never = charts.tuning(table.assign(queries=np.nan), facts)
+    assert "mean identification" in never.get_suptitle()
+    written = {text.get_text() for text in never.axes[0].texts}
+    assert f"{100 * table['area'].iloc[0]:.0f}" in written and "never" not in written

@@ -116,10 +116,12 @@ def test_without_their_libraries_one_is_told_what_to_install(log, pool, tmp_path
 
 def test_mlflow_keeps_the_decision_in_a_local_store(log, pool, tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow", reason="MLflow is not installed")
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     uri = (tmp_path / "runs").as_uri()
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of MLflow's own
+        with pytest.raises(InputError, match="MLflow took nothing"):
+            log_to_mlflow(log, pool, uri="nonsense://here")
         one, two = (log_to_mlflow(log, pool, uri=uri) for _ in range(2))
         assert one != two
         client = mlflow.MlflowClient(tracking_uri=uri)

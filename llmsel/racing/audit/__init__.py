@@ -91,6 +91,10 @@ outcome is a fixed number, so given the first draw the factor of the second has 
 well. What the draws of other challengers tell about the champion in the same round is used only
 after it. Outcomes are used in planned order, however they arrive.
 
+**Features and cheap verdicts** (`TwoJudges`) go into predictions alone. They are known before a
+round is planned, and for any predictions whatever the factors above are fair: outcomes are fixed
+numbers, so even verdicts made by one who knows them all change nothing but the number of calls.
+
 **What a seed promises.** The cells of a race are a function of the seed, the settings, the
 width, the order of the queries and the outcomes. They do not depend on how many cells are
 asked for at a time, on the order in which outcomes are told, on timing or on processes: the k-th
@@ -108,6 +112,7 @@ from llmsel.racing.audit.race import (
     AuditRace,
 )
 from llmsel.racing.audit.rule import Audit
+from llmsel.racing.audit.two_judges import TwoJudges
 
 __all__ = [
     "CHALLENGE",
@@ -118,4 +123,5 @@ __all__ = [
     "UNSEEN",
     "Audit",
     "AuditRace",
+    "TwoJudges",
 ]

@@ -130,6 +130,13 @@ class Bet:
         self.weight[at], self._level[at] = self.weight[-1], self._level[-1]
         self.weight, self._level = self.weight[:-1], self._level[:-1]
 
+    @property
+    def logs(self) -> np.ndarray:
+        """Logs of 1 + c, 1/2 + c and c for each position: float64 (3, rem); nan without a bet."""
+        c = self._pads[self._level]
+        logs: np.ndarray = np.log(np.stack([1 + c, 0.5 + c, c]))
+        return logs
+
 
 NO_BET = np.full(LEVELS, np.nan)
 
@@ -159,3 +166,47 @@ def _reached(gain: np.ndarray, counts: np.ndarray, slack: float, near: int) -> i
         if this > slack >= next_:
             return near
     return int(np.count_nonzero(gain @ counts > slack))
+
+
+def expected_draws(counts: np.ndarray, slack: float, *, short: float, draws: float) -> float:
+    """Predict the draws that a challenger still takes; more finely than a bet needs it.
+
+    Args:
+        counts: (LEVELS,), queries by predicted loss fraction, not necessarily whole numbers.
+        slack: D.
+        short: nats that the capital lacks.
+        draws: share of draws over p (1 - p).
+
+    Returns:
+        At most the number of queries.
+    """
+    over, everything = bet_table(draws).gain @ counts - slack, float(counts.sum())
+    reached = int(np.count_nonzero(over > 0))
+    if not reached:
+        return everything
+    rate = LOG_RATES[reached - 1]
+    if reached < len(LOG_RATES):  # the root lies between two rates of the table
+        before, after = over[reached - 1], over[reached]
+        rate += (LOG_RATES[reached] - rate) * before / (before - after)
+    return float(min(everything, max(0.0, short) / rate))
+
+
+def log_factors(bet: Bet, p: np.ndarray, slack: float, draws: float) -> np.ndarray:
+    """Predict the log of the capital's factor for each position; 0 without a bet.
+
+    Args:
+        bet: where it is placed.
+        p: float64 (..., rem), loss fractions, which need not be those that made the bet.
+        slack: D.
+        draws: share of draws over p (1 - p).
+
+    Returns:
+        float64, as ``p``.
+    """
+    if bet.growth <= 0:
+        return np.zeros_like(p)
+    loss, draw, win = bet.logs
+    drawn = min(draws, MOST_DRAWS) * p * (1 - p)
+    mean: np.ndarray = (p - drawn / 2) * loss + drawn * draw + (1 - p - drawn / 2) * win
+    mean -= np.log(bet.weight / bet.weight.sum() * (slack + bet.pads))
+    return mean

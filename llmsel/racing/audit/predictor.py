@@ -54,7 +54,7 @@ class LossPredictor:
     """Fitted to judged cells; a loss fraction y is 1 for a loss, 1/2 for a draw, 0 for a win.
 
     Attributes:
-        version: how often it was fitted; predictions made before are out of date.
+        version: predictions made at an earlier one are out of date.
         difficulty: float64 (P,), in logits, positive where models lose.
         strength: float64 (M,), in logits, positive for a model that loses.
         draws: share of draws among the judged cells, over the mean of p (1 - p).
@@ -154,6 +154,23 @@ class LossPredictor:
         if len(self.gamma):
             base = base + self._features[places, model] @ self.gamma
         return base
+
+    def part(self, model: int, places: np.ndarray) -> np.ndarray:
+        """Return what the last feature adds to `base`: float64 (k,); 0 without features."""
+        if not len(self.gamma):
+            return np.zeros(len(places))
+        part: np.ndarray = self._features[places, model, -1] * self.gamma[-1]
+        return part
+
+    def outdate(self) -> None:
+        """Forget what was kept of features: they changed."""
+        self.version += 1
+
+    @property
+    def pull(self) -> float:
+        """Logits by which one unit of the last feature moves a typical prediction."""
+        wide = 1 + DOUBT * (np.median(self.spread_model) + self.spread_query.mean())
+        return float((1 - SHRINK) * abs(self.gamma[-1]) / np.sqrt(wide))
 
     def doubt(self, places: np.ndarray) -> np.ndarray:
         """Return the part of the doubt in a prediction that is the queries': float64 (k,)."""

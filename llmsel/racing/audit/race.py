@@ -61,6 +61,8 @@ class AuditRace:
         InputError: a delta or width out of range, or too few models for the rule.
     """
 
+    _waits = False  # for something else than outcomes, see TwoJudges
+
     def __init__(
         self,
         rule: Audit,
@@ -169,7 +171,7 @@ class AuditRace:
     def _advance(self) -> None:
         """Go through the phases until there is a round to judge, or the race is over."""
         self._round, self._told = [], {}
-        while not self._told and self.phase != OVER:
+        while not (self._told or self._waits or self.phase == OVER):
             if self._changed:
                 self._finish_if_decided()
             if self.phase in (PLAIN, PRUNE):

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 from llmsel._base.errors import InputError
 from llmsel.racing.audit.race import AuditRace
+from llmsel.racing.audit.two_judges import TwoJudges
 from llmsel.racing.rules import Rule
 
 SWITCH = ("predicted", "early", "never")
@@ -69,5 +70,8 @@ class Audit(Rule):
         return {**super().settings, "prune": [list(pair) for pair in self.prune]}
 
     def begin(self, pool_size: int, n_models: int, **options: Any) -> AuditRace:
-        """Start a race; options as of `AuditRace`."""
+        """Start a race; options as of `AuditRace`, or of `TwoJudges` with a ``cheap_price``."""
+        if options.get("cheap_price") is not None:
+            return TwoJudges(self, pool_size, n_models, **options)
+        options.pop("cheap_price", None)
         return AuditRace(self, pool_size, n_models, **options)

@@ -117,6 +117,11 @@ class Desk:
         """Return which queries of the benchmark one realization holds, in its order: int (P,)."""
         return np.asarray(self._orders[r])
 
+    def in_order(self, r: int, known: np.ndarray) -> np.ndarray:
+        """Lay out something that is known of all queries (n, ...) by place: (P, ...)."""
+        laid_out: np.ndarray = known[self._orders[r]]
+        return laid_out
+
     def due(self, who: np.ndarray, cost: int = 1) -> bool:
         """Tell whether paying ``cost`` calls passes a budget at which answers are noted."""
         return bool((self.calls[who] + cost > self._grid[self._next[who]]).any())
