@@ -23,7 +23,10 @@ from PIL import Image
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
-PAGES = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = (
+    *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"),
+    *("docs/findings.md", "docs/files.md"),
+)
 # notebooks whose code is what they teach; elsewhere it is folded
 CODE_SHOWN = {"quickstart", "your-models", "llm-judge", "add-a-strategy"}
 LINK = re.compile(r"(!?\[[^\[\]]*\])\((?![a-z][a-z+.-]*:|#)([^)#\s]+)(#[^)\s]*)?\)")

@@ -29,9 +29,10 @@ COMMAND = "python -m llmsel.reporting.claims"
 
 
 def documents() -> list[Path]:
-    """Documents that may hold claims: the README, the notebooks' index and the data cards."""
+    """Documents that may hold claims: README, the notebooks' index, docs, data cards."""
     cards = sorted((paths.ROOT / "data").rglob("README.md"))
-    return [paths.ROOT / "README.md", paths.NOTEBOOKS / "README.md", *cards]
+    pages = sorted((paths.ROOT / "docs").glob("*.md"))
+    return [paths.ROOT / "README.md", paths.NOTEBOOKS / "README.md", *pages, *cards]
 
 
 def rewrite(text: str, *, findings: Mapping[str, Callable[..., str]] = EVERY) -> str:

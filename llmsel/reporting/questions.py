@@ -267,18 +267,23 @@ def greedy() -> str:
 
 
 @question
-def audit() -> str:
-    """What a certificate costs by the race and by the audit, and what goes wrong."""
+def audit(*boards: str) -> str:
+    """What a certificate costs by shared queries and by the audit, and what goes wrong."""
+    every = sorted(path.parent.name for path in paths.RESULTS.glob("shaberi-*/audit.csv"))
     parts = []
-    for board in present("audit.csv"):
+    for board in boards or (*present("audit.csv"), *every):
         rows = table("audit.csv", board).set_index("method")
         change = table("audit-paired.csv", board).set_index("method").loc["audit, exact"]
-        exact = rows.loc["audit, exact"]
+        exact, runs = rows.loc["audit, exact"], header("audit.csv", board)["realizations"]
+        margins = " and ".join(
+            percent(rows.loc[f"audit, within {margin}", "share"], 1)
+            for margin in ("1 point", "5 points")
+        )
         parts.append(
             f"on `{board}` {percent(exact['share'], 1)} instead of "
-            f"{percent(rows.loc['certified race', 'share'], 1)} of judging everyone "
-            f"({change['difference']:+.1f} points, {change['low']:+.1f} to {change['high']:+.1f}), "
-            f"{exact['failures']:.0f} of {header('audit.csv', board)['realizations']} wrong"
+            f"{percent(rows.loc[change['against'], 'share'], 1)} of judging everyone "
+            f"({change['difference']:+.1f} points, {change['low']:+.1f} to {change['high']:+.1f}; "
+            f"{margins} within 1 and 5 points), {exact['failures']:.0f} of {runs} wrong"
         )
     return f"By the audit {'; '.join(parts)}."
 
