@@ -15,7 +15,7 @@ WORDS, LINES, CELLS, CELL = 900, 170, (6, 26), 20
 LONG = {"baseline-strength", "universal-parameters", "race-options", "weak-judges", "summary"}
 # rewritten apart from the others
 APART = {
-    *("race", "race-validity", "audit", "performance", "paper", "official-receipt"),
+    *("performance", "paper", "official-receipt"),
     *("calibration", "cheap-judges", "clones", "peers", "reviewers", "two-judges"),
 }
 TEACHES = {"quickstart", "add-a-strategy"}  # code first; no section of their own for each step

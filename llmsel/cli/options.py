@@ -24,7 +24,7 @@ from llmsel.judging.replay import Contents, read_log
 from llmsel.pool import Pool
 from llmsel.racing.audit import Audit
 from llmsel.racing.elimination import Certified, Heuristic, Rule
-from llmsel.racing.race import DELTA, Race, RaceVerdict
+from llmsel.racing.race import DELTA, Race, RaceVerdict, rule_of
 from llmsel.session import Answer
 
 Log = Annotated[
@@ -144,6 +144,9 @@ class RaceOptions:
         bool,
         typer.Option("--plain", help="No audit of single challengers: shared queries to the end."),
     ] = False
+    best: Annotated[
+        int | None, typer.Option(min=1, help="Name so many best models instead of one.")
+    ] = None
     seed: Annotated[
         int | None,
         typer.Option(
@@ -195,7 +198,7 @@ class RaceOptions:
         if held is None or held.race is None:
             return new
         given = {"delta": self.delta, "seed": self.seed, "batch": self.batch}
-        given["rule"] = True if self.heuristic or self.plain else self.alpha
+        given["rule"] = self.heuristic or self.plain or self.alpha or self.best or None
         told = {key: new.settings[key] for key, value in given.items() if value is not None}
         held.check_race(json.loads(json.dumps(told)), name)
         return Race.of_settings(pool, held.race, most_failed=failed)
@@ -208,15 +211,22 @@ class RaceOptions:
         return found.statement
 
     def _rule(self, held: Contents | None) -> Rule:
-        """Make the rule that is asked for; the log's, with the alpha given, if none is named."""
+        """Make the rule that is asked for; what is not named stays as in the log."""
         if self.heuristic and (self.plain or self.alpha is not None):
             raise InputError("--heuristic promises no error rate: leave --alpha and --plain out.")
+        if self.best is not None and (self.plain or self.heuristic):
+            raise InputError(
+                "the best few are named by the audit: leave --plain or --heuristic out."
+            )
         if self.heuristic:
             return Heuristic()
-        plain = self.plain
-        if held is not None and held.race is not None:
-            plain = plain or held.race.get("rule", {}).get("name") == "Certified"
-        return (Certified if plain else Audit)(_or(self.alpha, 0.05))
+        kept = None if held is None or held.race is None else rule_of(held.race)
+        kind = Certified if self.plain or isinstance(kept, Certified) else Audit
+        given = {"alpha": self.alpha, "best": self.best}
+        changes: dict[str, Any] = {
+            name: value for name, value in given.items() if value is not None
+        }
+        return dataclasses.replace(kept if isinstance(kept, kind) else kind(), **changes)
 
 
 def _or(value: _T | None, default: _T) -> _T:

@@ -209,3 +209,14 @@ def test_a_race_that_bears_more_failures_is_told_the_same_by_every_command(tmp_p
     assert more["calls"] > first["calls"] and more["stop"] != "too many failed"
     held = json.loads(ok(*status, code=1))
     assert {k: held[k] for k in more if k in held} == {k: more[k] for k in more if k in held}
+
+
+def test_the_best_few_are_named_and_a_log_keeps_how_many(tmp_path, grade):
+    log = tmp_path / "log.jsonl"
+    judge = ("judge", log, *POOL, "--program", f"{grade}:longer")
+    said = json.loads(ok(*judge, "--best", "2", "--json"))
+    assert said["certified"] and "are the best 3" in said["statement"]  # two are tied for the last
+    again = json.loads(ok(*judge, "--alpha", "0.05", "--json"))  # the rest stays as in the log
+    assert again["winners"] == said["winners"]
+    assert "holds a race with rule" in mistake(*judge, "--best", "3")
+    assert "leave --plain or --heuristic out" in mistake(*judge, "--best", "2", "--plain")
