@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -222,6 +223,31 @@ def _codes(
         array = array.copy()
         array.setflags(write=False)
     return array
+
+
+def check_numbers(whole: Mapping[str, tuple[Any, int]], real: Mapping[str, Any]) -> None:
+    """Refuse settings that are no numbers; all faults are told together.
+
+    Args:
+        whole: name -> (value, least value) of whole numbers; None is let pass.
+        real: name -> value of other numbers; None is let pass.
+
+    Raises:
+        InputError: a value of another type, or a whole number that is too small.
+    """
+    faults = [
+        f"{name}={value!r} must be a whole number of at least {least}"
+        for name, (value, least) in whole.items()
+        if value is not None
+        and (isinstance(value, bool) or not isinstance(value, Integral) or value < least)
+    ]
+    faults += [
+        f"{name}={value!r} must be a number"
+        for name, value in real.items()
+        if value is not None and (isinstance(value, bool) or not isinstance(value, Real))
+    ]
+    if faults:
+        raise InputError(f"{'; '.join(faults)}.")
 
 
 def need_columns(frame: pd.DataFrame, columns: tuple[str, ...], what: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from llmsel._base.budget import Budget as Budget
-from llmsel._base.checks import check_outcome
+from llmsel._base.checks import check_numbers, check_outcome
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.verdicts import BUDGET, FAILED, give_verdict
 from llmsel._base.verdicts import RaceVerdict as RaceVerdict
@@ -102,15 +102,20 @@ class Race:
         cheap_price: float | None = None,
     ):
         """Draw the order and open the first step."""
+        check_numbers(
+            {"seed": (seed, 0), "batch": (batch, 1), "tries": (tries, 1)},
+            {"delta": delta, "most_failed": most_failed, "cheap_price": cheap_price},
+        )
+        if not isinstance(budget, Budget | None):
+            raise InputError(f"budget={budget!r} must be a Budget, as Budget(calls=500).")
         self.rule, self._rule_given = Audit() if rule is None else rule, rule is not None
         n = pool.n_queries
         if order is not None and self.rule.certifies:
             raise InputError(REFUSED)
         if order is not None and sorted(order) != sorted(pool.queries):
             raise InputError(f"'order' must name each of the {n} queries of '{pool.name}' once.")
-        if tries < 1 or not 0 <= most_failed <= 1:
-            said = f"tries={tries}, most_failed={most_failed}"
-            raise InputError(f"{said}: at least one try, and a share in [0, 1].")
+        if not 0 <= most_failed <= 1:
+            raise InputError(f"most_failed={most_failed} must be a share in [0, 1].")
         self.tries, self.most_failed = tries, most_failed
         self._pool, self.budget = pool.hide_outcomes(), Budget() if budget is None else budget
         self._delta, self._batch, self._cheap_price = delta, batch, cheap_price

@@ -423,3 +423,21 @@ def test_the_promise_is_never_rounded_up():
     found = play(Race(pool, Certified(alpha=0.0001), seed=1), pool)
     assert found.certified and "at least 99.99%" in found.statement
     assert "100%" not in found.statement
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"delta": "0.05"}, "delta='0.05' must be a number"),
+        ({"seed": -1, "batch": 1.5}, "seed=-1 must be .* at least 0; batch=1.5 must be"),
+        ({"tries": 0, "most_failed": "a"}, "tries=0 .*; most_failed='a' must be a number"),
+        ({"most_failed": 2.0}, "a share in"),
+        ({"seed": True}, "seed=True must be a whole number"),
+        ({"budget": 5}, r"budget=5 must be a Budget"),
+        ({"rule": "Certified"}, "no rule that a race can be played by"),
+    ],
+)
+def test_settings_of_another_kind_are_refused_in_one_sentence(wrong, said):
+    with pytest.raises(InputError, match=said) as caught:
+        Race(simulated(n=5, m=2), **wrong)
+    assert "\n" not in str(caught.value)
