@@ -290,6 +290,9 @@ def race_table() -> str:
     sizes = [header("race-summary.csv", board)["pool_size"] for board in boards]
     titles = [f"{TITLES[b]}, pools of {size}" for b, size in zip(boards, sizes, strict=True)]
     stops = {
+        "audit race, as `llmsel judge` runs it, stops after": "audit, exact",
+        "audit within 1 point stops after": "audit, within 1 point",
+        "audit within 5 points stops after": "audit, within 5 points",
         "certified race stops after": "race, certified",
         "certified within 5 points stops after": "race, certified within 5 points",
         "heuristic race (no guarantee) stops after": "race, heuristic",
