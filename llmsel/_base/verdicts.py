@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from llmsel._base.words import at_least, counted
+from llmsel._base.words import at_least, counted, margin
 
 ONE_LEFT, WITHIN, TIED = "one left", "within delta", "tied"
 EXHAUSTED, BUDGET = "pool exhausted", "budget"
@@ -66,6 +66,7 @@ def give_verdict(
     failed: Mapping[str, int],
     seed_chosen: bool = False,
     best: int = 1,
+    near: bool = False,
 ) -> RaceVerdict:
     """Say what a race holds, and what that is worth.
 
@@ -82,6 +83,7 @@ def give_verdict(
         failed: judgements given up per model.
         seed_chosen: True if the seed of the random order was chosen, not drawn.
         best: how many models were to be named.
+        near: True if models were dropped by a champion, to which they may be ``delta`` superior.
     """
     verdict = RaceVerdict(
         winners=tuple(m for m, wins in zip(models, winners, strict=True) if wins),
@@ -105,11 +107,12 @@ def give_verdict(
     if not verdict.dropped and stop not in CERTAIN:
         worth = ""  # nothing is claimed that could be wrong
     basis = "; ".join(filter(None, [worth, cost]))
-    text = f"{_claim(verdict, len(models), delta, best)} ({basis}).{AFTERWORDS.get(stop, '')}"
+    claim = _claim(verdict, len(models), delta, best, near=near and delta > 0)
+    text = f"{claim} ({basis}).{AFTERWORDS.get(stop, '')}"
     return dataclasses.replace(verdict, statement=text, remarks=_remarks(verdict))
 
 
-def _claim(verdict: RaceVerdict, n_models: int, delta: float, best: int) -> str:
+def _claim(verdict: RaceVerdict, n_models: int, delta: float, best: int, *, near: bool) -> str:
     winners, many = verdict.winners, len(verdict.winners) > 1
     who = " and ".join(f"'{w}'" for w in winners)
     if best > 1 and verdict.stop in CERTAIN:
@@ -119,7 +122,7 @@ def _claim(verdict: RaceVerdict, n_models: int, delta: float, best: int) -> str:
     if verdict.stop in (ONE_LEFT, EXHAUSTED):
         return f"{who} is the best of this pool"
     if verdict.stop == WITHIN:
-        return f"{who} {'are' if many else 'is'} within {delta:.1%} of the best win rate"
+        return f"{who} {'are' if many else 'is'} within {margin(delta)} of the best win rate"
     if not verdict.calls:
         return "nobody leads: no outcome is judged"
     if len(winners) > 3:
@@ -129,16 +132,28 @@ def _claim(verdict: RaceVerdict, n_models: int, delta: float, best: int) -> str:
         lead += " on the judged cells"
     if len(verdict.live) == n_models:
         return f"{lead}; no model is beaten yet"
+    return f"{lead}; {_claim_of_the_left(verdict, n_models, delta, best, near=near)}"
+
+
+def _claim_of_the_left(
+    verdict: RaceVerdict, n_models: int, delta: float, best: int, *, near: bool
+) -> str:
+    """Say what holds before the end; a champion's margin lets better models be dropped."""
     missing = ", whatever the missing outcomes are," if verdict.stop == INCOMPLETE else ""
     left = f"the {len(verdict.live)} models left of {n_models}"
+    if near and best > 1:
+        beaten = f"none of the {len(verdict.dropped)} models dropped"
+        return f"{beaten} is{missing} more than {margin(delta)} better than any of them"
+    if near:
+        return f"the best, or one within {margin(delta)} of it, is{missing} one of {left}"
     if best > 1:
-        return f"{lead}; the best {best} are{missing} among {left}"
-    return f"{lead}; the best is{missing} one of {left}"
+        return f"the best {best} are{missing} among {left}"
+    return f"the best is{missing} one of {left}"
 
 
 def _claim_of_several(verdict: RaceVerdict, who: str, delta: float) -> str:
     if verdict.stop == WITHIN:
-        return f"no model left out is more than {delta:.1%} better than any of {who}"
+        return f"no model left out is more than {margin(delta)} better than any of {who}"
     return f"{who} are the best {len(verdict.winners)} of this pool"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -30,6 +30,17 @@ def at_least(alpha: float) -> str:
     left = 100 - 100 * Decimal(repr(float(alpha)))
     text = f"{left:f}"
     return f"{text.rstrip('0').rstrip('.') if '.' in text else text}%"
+
+
+def margin(delta: float) -> str:
+    """Write a margin of win rates in percent, rounded up, so that no less is claimed than holds.
+
+    Args:
+        delta: in [0, 1); 0.01 is written 1.0%, and 0.0104 is written 1.04%.
+    """
+    up = (100 * Decimal(repr(float(delta)))).quantize(Decimal("0.001"), ROUND_CEILING)
+    whole, _, rest = f"{up:f}".partition(".")
+    return f"{whole}.{rest.rstrip('0') or '0'}%"
 
 
 def counted(number: int, what: str) -> str:

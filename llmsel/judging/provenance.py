@@ -58,9 +58,7 @@ def warnings_of(contents: Contents) -> tuple[str, ...]:
     Args:
         contents: what the log says.
     """
-    found = []
-    if contents.race is not None and contents.before_race and certifies(contents.race):
-        found.append(_late(contents))
+    found = _looked(contents)
     found += [
         f"{change} Begin a new log to have one judge judge all." for change in _turns(contents)
     ]
@@ -111,7 +109,8 @@ def told(verdict: RaceVerdict, contents: Contents) -> RaceVerdict:
     """Return a race's verdict as its log bears it out: with remarks, and certified only if earned.
 
     A race bets on outcomes that are fixed before it begins. Who changes the judge on the way may
-    do so because of what was seen, so nothing is certified then; nor is a race that began late.
+    do so because of what was seen, so nothing is certified then; nor is a race that began late, or
+    whose seed was chosen when carried verdicts were known.
 
     Args:
         verdict: what the race says by itself.
@@ -119,8 +118,7 @@ def told(verdict: RaceVerdict, contents: Contents) -> RaceVerdict:
     """
     why = ""
     if contents.race is not None and certifies(contents.race):
-        late = [_late(contents)] if contents.before_race > 0 else []
-        why = " ".join([*late, *_turns(contents)])
+        why = " ".join([*_looked(contents), *_turns(contents)])
     statement = f"No certificate: {why} " if why else ""
     return dataclasses.replace(
         verdict,
@@ -138,6 +136,19 @@ def twins(judge: str, models: Iterable[str]) -> list[str]:
 
 def _late(contents: Contents) -> str:
     return f"the race began when {contents.before_race} outcomes were known."
+
+
+def _looked(contents: Contents) -> list[str]:
+    """Say which outcomes were known when a race that is to certify, or its seed, was chosen."""
+    race = contents.race
+    if race is None or not certifies(race):
+        return []
+    found = []
+    if contents.before_race:
+        found.append(_late(contents))
+    if contents.bank and not race.get("seed_drawn", False):
+        found.append(f"the seed was chosen when {len(contents.bank)} carried verdicts were known.")
+    return found
 
 
 def _carried(contents: Contents) -> list[str]:
@@ -173,11 +184,11 @@ def _seed(contents: Contents) -> str:
 
 
 def _turns(contents: Contents) -> list[str]:
-    """Say each change of the judge that has outcomes before and after it."""
+    """Say each change of the judge that has outcomes before and after it, undone ones too."""
     return [
         f"the judge was changed after {known} outcomes: {_changes(old, new)}."
         for (_, old), (known, new) in pairwise(contents.judges)
-        if 0 < known < contents.verdicts and _changes(old, new)
+        if 0 < known < contents.voted and _changes(old, new)
     ]
 
 

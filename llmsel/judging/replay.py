@@ -96,11 +96,12 @@ class Contents:
         rows: the same by query and model.
         race: the settings of the race that was begun in this log, see
             `llmsel.racing.race.Race.settings`; None for none.
-        judges: settings of the judges in turn, each with `verdicts` before it began.
+        judges: settings of the judges in turn, each with `voted` before it began.
         cheap: verdicts of a cheap judge by query and model, MISSING where it gave none; they are no
             outcomes.
         lines: events read. known: outcomes ever given, undone ones too. undone, again: of these,
-            how many were taken back, and how many failed judgements were judged again.
+            how many were taken back, and how many failed judgements were judged again. voted:
+            outcomes ever given that are no failures or skips, undone ones too.
         before_race: outcomes that were known when the race began.
         bank: verdicts of an older log that this one was begun with, by key; they count as given
             only when they are asked for. origin: where they come from (log, verdicts, races).
@@ -114,7 +115,7 @@ class Contents:
         self.race: dict[str, Any] | None = None
         self.judges: list[tuple[int, dict[str, Any]]] = []
         self.cheap: dict[str, dict[str, int]] = {}
-        self.lines = self.known = self.undone = self.again = self.before_race = 0
+        self.lines = self.known = self.undone = self.again = self.before_race = self.voted = 0
         self.bank: dict[str, dict[str, Any]] = {}
         self.origin: dict[str, Any] | None = None
         self._begin = begin
@@ -190,7 +191,7 @@ class Contents:
         if "race" in event:
             self._begin_race(event["race"])
         elif "judge" in event:
-            self.judges.append((self.verdicts, event["judge"]))
+            self.judges.append((self.voted, event["judge"]))
         elif "cheap" in event:
             self._add_cheap(event["cheap"], event["model"], event["outcome"])
         elif "origin" in event:
@@ -227,6 +228,7 @@ class Contents:
         row[entry.model] = entry
         self.given.append(entry)
         self.known += 1
+        self.voted += entry.outcome != MISSING
         self._last_undo = None
         if len(row) == len(self._candidates):
             self._finished.append(entry.query)

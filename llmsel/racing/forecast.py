@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from llmsel._base.errors import InputError
+from llmsel._base.words import margin
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.audit.predictor import SD_MODEL, SD_QUERY, LossPredictor, expit
 from llmsel.racing.elimination import Rule
@@ -45,7 +46,7 @@ class Forecast:
     @property
     def statement(self) -> str:
         """All that in one sentence."""
-        what = f"within {self.delta:.1%} of the best" if self.delta else "the best model"
+        what = f"within {margin(self.delta)} of the best" if self.delta else "the best model"
         basis = f"{self.known} outcomes" if self.known else "no outcome yet: a wide guess"
         return (
             f"{what}: likely {self.low} to {self.high} calls ({self.low / self.everyone:.0%} to "

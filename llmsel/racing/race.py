@@ -346,6 +346,7 @@ class Race:
             failed=self._missing,
             seed_chosen=self._drawn is False and self._given is None,
             best=getattr(self.rule, "best", 1),
+            near=isinstance(self._course, AuditRace) and self._course.champion >= 0,
         )
 
     @property
@@ -395,7 +396,10 @@ class Race:
 
     def _note_dropped(self) -> None:
         """Note for newly dropped models on how many queries they were judged."""
-        for model in set(self._pool.models) - set(self.live) - set(self._dropped):
+        live = set(self.live)
+        for model in live & self._dropped.keys():  # a paired audit takes models back
+            del self._dropped[model]
+        for model in set(self._pool.models) - live - self._dropped.keys():
             judged = sum(model in row for row in self._told.values())
             self._dropped[model] = judged if model != self._pool.baseline else len(self._told)
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import StrMethodFormatter
 from llmsel._base.errors import InputError
 from llmsel._base.files import json_lines
 from llmsel._base.intervals import wilson
-from llmsel._base.words import at_least
+from llmsel._base.words import at_least, margin
 from llmsel.judging.replay import Contents
 from llmsel.pool import MISSING, Pool
 from llmsel.reporting.categories import lower, whole, with_outcomes
@@ -117,13 +117,13 @@ def cheapest_within(
         others = (rows[:, j] for j, name in enumerate(pool.models) if name != model)
         if all(lower([(mine - other, 1.0)], level) / 2 >= -delta for other in others):
             return model, (
-                f"'{model}' is the cheapest model within {delta:.1%} of the best win rate, at "
+                f"'{model}' is the cheapest model within {margin(delta)} of the best win rate, at "
                 f"{prices[model]:.4g} per 1000 answers (with probability at least "
                 f"{at_least(alpha)}; {len(rows)} queries)."
             )
     return None, (
-        f"no model is shown to be within {delta:.1%} of the best win rate on {len(rows)} queries; "
-        "judge more, or allow a wider margin."
+        f"no model is shown to be within {margin(delta)} of the best win rate on {len(rows)} "
+        "queries; judge more, or allow a wider margin."
     )
 
 

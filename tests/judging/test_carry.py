@@ -14,6 +14,7 @@ from llmsel.judging.collect import annotate, judge_race, verdict_of
 from llmsel.judging.judges import Judge, Verdict
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.person import AnnotationView
+from llmsel.judging.provenance import warnings_of
 from llmsel.judging.repair import check_log
 from llmsel.judging.replay import read_log
 from llmsel.pool import MISSING, NO_ANSWER, Pool
@@ -154,6 +155,21 @@ def test_a_race_takes_carried_verdicts_only_as_it_asks(tmp_path):
     assert again.statement == said.statement
     remarks = " ".join(again.remarks)
     assert f"{len(used)} of" in remarks and "60 queries, 4 candidates against" in remarks
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_a_seed_chosen_when_carried_verdicts_are_known_certifies_nothing(drawn, tmp_path):
+    """One that suits could be found in them."""
+    pool, judge = graded(pools.simulated(n=30, m=3, seed=1))
+    old, path = tmp_path / "old.jsonl", tmp_path / "new.jsonl"
+    with AnnotationLog(old, pool := pool.replace(outcomes=None)) as log:
+        assert judge_race(log, judge, race=Race(pool, seed=0)).certified  # nothing known to llmsel
+    carry(old, path, now := pool.subset(pool.queries[1:]))
+    with AnnotationLog(path, now) as log:
+        said = judge_race(log, judge, race=Race(now, seed=None if drawn else 5))
+    assert said.stop and said.certified == drawn
+    why = "carried verdicts were known"
+    assert (why in said.statement) == (why in " ".join(warnings_of(read_log(path, now)))) != drawn
 
 
 def test_a_second_race_on_the_same_verdicts_is_said_to_be_one(tmp_path):

@@ -132,6 +132,17 @@ def test_a_program_whose_source_changed_is_another_judge(pool, tmp_path):
     assert not found.certified and "the judge was changed after 10 outcomes" in found.statement
 
 
+def test_another_judge_is_said_though_outcomes_were_taken_back_for_it(pool, tmp_path):
+    with AnnotationLog(tmp_path / "log.jsonl", pool) as log:
+        race = llmsel.Race(pool, seed=1)
+        done = judge_race(log, Oracle(pool), race=race)
+        log.undo()
+        found = judge_race(log, Oracle(pool, "other"), race=race)
+        assert log.contents.verdicts == done.calls  # no more than before
+    assert done.certified and not found.certified
+    assert f"the judge was changed after {done.calls} outcomes" in found.statement
+
+
 def test_another_judge_after_the_last_outcome_changes_nothing(pool, tmp_path):
     with AnnotationLog(tmp_path / "log.jsonl", pool) as log:
         race = llmsel.Race(pool, seed=1)

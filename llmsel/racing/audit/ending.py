@@ -35,7 +35,7 @@ def exhausted(
     if champion >= 0:  # sums never fall below a champion's: the proof needs it
         leaders = live & (low == low[champion])
     best, near = leaders & (low >= rival), leaders & (low >= rival - margin)
-    if best.any():
+    if best.any() and not (champion >= 0 and margin > 0):  # who is dropped may be better by less
         return (TIED if best.sum() > 1 else EXHAUSTED), best
     if near.any() and margin > 0:
         return WITHIN, near
@@ -58,6 +58,6 @@ def exhausted_best(
     least = low[champion] if champion >= 0 else np.sort(low)[-best]
     named = low >= least
     rival = ledger.high[live & ~named].max(initial=-np.inf)
-    if rival <= least:
+    if rival <= least and not (champion >= 0 and margin > 0):
         return EXHAUSTED, named
     return (WITHIN if margin > 0 and rival <= least + margin else INCOMPLETE), named
