@@ -6,17 +6,18 @@ Arguments: folder, share of right answers of the challenger, samples, epochs. Pr
 import json
 import sys
 
-import inspect_ai
 import numpy as np
-from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import ModelOutput, ModelUsage, get_model
-from inspect_ai.scorer import match
 
 from llmsel.judging.inspect_race import Challenge
 
 
 def evaluate(folder, right, *, n, epochs, challenge=None):
     """Evaluate the mock model, which is right where the array says so, eight samples at a time."""
+    import inspect_ai  # an extra of few: the module is collected without it
+    from inspect_ai.dataset import MemoryDataset, Sample
+    from inspect_ai.model import ModelOutput, ModelUsage, get_model
+    from inspect_ai.scorer import match
+
     dataset = MemoryDataset([Sample(id=i, input=f"{i}?", target="yes") for i in range(n)], name="d")
     outputs = [ModelOutput.from_content("mockllm/model", "yes" if r else "no") for r in right]
     for output in outputs:  # else it counts tokens with a vocabulary from the network
