@@ -408,6 +408,15 @@ def rule_of(settings: Mapping[str, Any]) -> Rule:
     """Make the rule of a race with these `Race.settings`.
 
     Raises:
-        InputError: a rule that llmsel does not know, or parameters that it does not have.
+        InputError: a rule that llmsel does not know, parameters that it does not have, or settings
+            that are none.
     """
-    return from_settings(settings["rule"], RULES | {"Audit": Audit})
+    try:
+        return from_settings(settings["rule"], RULES | {"Audit": Audit})
+    except InputError:
+        raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"the settings of a race name no rule ({type(error).__name__}: {error}); they are "
+            "damaged."
+        ) from error

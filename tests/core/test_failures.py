@@ -140,7 +140,7 @@ def test_a_cell_that_failed_three_times_is_given_up_and_no_query_is_asked_for_ev
         asked += 1
         race.tell(tasks[0].query, dict.fromkeys(tasks[0].models))
     assert asked == 3 * pool.n_queries
-    with pytest.raises(InputError, match="at least one try"):
+    with pytest.raises(InputError, match="tries=0 must be a whole number of at least 1"):
         Race(pool, tries=0)
     with pytest.raises(InputError, match=r"a share in \[0, 1\]"):
         Race(pool, most_failed=5)

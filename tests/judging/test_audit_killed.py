@@ -29,7 +29,7 @@ class Slow(Judge):
         self.judged = judge
 
     def judge(self, query, response, baseline):
-        time.sleep(0.002)
+        time.sleep(0.004)
         return self.judged.judge(query, response, baseline)
 
 
@@ -45,14 +45,14 @@ def test_kills_in_the_middle_of_an_audit_change_nothing(tmp_path):
     whole = run(pool, judge, tmp_path / "whole.jsonl")
     path, rng, phases = tmp_path / "killed.jsonl", random.Random(1), set()
     warnings.simplefilter("ignore")  # a torn last line is said to be repaired
-    for _ in range(200):
+    for _ in range(400):
         child = os.fork()
         if child == 0:
             try:
                 run(pool, Slow(judge), path)
             finally:
                 os._exit(0)
-        time.sleep(0.02 + rng.random() * 0.15)
+        time.sleep(0.02 + rng.random() * 0.08)
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         if not path.exists() or not path.stat().st_size:
