@@ -252,10 +252,10 @@ def test_text_outside_markers_is_kept_and_a_block_stands_alone():
 def test_the_command_checks_and_writes(tmp_path, monkeypatch, capsys):
     page = copied(tmp_path)
     before = page.read_text()
-    page.write_text(re.sub(r"(claim:realizations -->)\d+", r"\g<1>7", before))
+    page.write_text(re.sub(r"(claim:targets -->of )\d+", r"\g<1>7", before))
     monkeypatch.setattr(claims, "documents", lambda: [page])
     assert claims.main(["--check"]) == 1
-    assert "claim 'realizations'" in capsys.readouterr().out
+    assert "claim 'targets'" in capsys.readouterr().out
     assert claims.main([]) == 0 and page.read_text() == before
     assert f"rewrote {page}" in capsys.readouterr().out
     assert claims.main(["--check"]) == 0
