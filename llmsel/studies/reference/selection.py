@@ -79,11 +79,18 @@ def llm_selector(
         return -total / judges
 
     def observe(i: int) -> None:
-        p = [pi[j] * likelihood(outcomes[i][j], eps_loss, eps_draw) for j in range(models)]
-        z = sum(p)
-        pi[:] = [x / z for x in p]
+        pi[:] = posterior(pi, outcomes[i], eps_loss, eps_draw)
 
     return run(score, observe, order, budget)
+
+
+def posterior(
+    pi: Sequence[float], row: Sequence[int], eps_loss: float, eps_draw: float
+) -> list[float]:
+    """Bayes' rule for one query: a prior and the outcomes of a row."""
+    p = [x * likelihood(outcome, eps_loss, eps_draw) for x, outcome in zip(pi, row, strict=True)]
+    z = sum(p)
+    return [x / z for x in p]
 
 
 def official(
@@ -98,13 +105,9 @@ def official(
     models, judges = len(votes[0]), len(votes[0][0])
     pi = [1 / models] * models
 
-    def after(row: Sequence[int]) -> list[float]:
-        p = [pi[j] * likelihood(row[j], eps_loss, eps_draw) for j in range(models)]
-        z = sum(p)
-        return [x / z for x in p]
-
     def score(i: int) -> float:
-        guesses = [after([votes[i][j][k] for j in range(models)]) for k in range(judges)]
+        rows = ([votes[i][j][k] for j in range(models)] for k in range(judges))
+        guesses = [posterior(pi, row, eps_loss, eps_draw) for row in rows]
         return sum(-sum(x * math.log(x) for x in p if x > 0) for p in guesses) / judges
 
     remaining, chosen = list(drawn), []
@@ -112,7 +115,7 @@ def official(
         i = min(remaining, key=score)  # the first of equals
         remaining.remove(i)
         chosen.append(i)
-        pi[:] = after(outcomes[i])
+        pi[:] = posterior(pi, outcomes[i], eps_loss, eps_draw)
     return chosen
 
 
