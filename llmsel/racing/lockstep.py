@@ -21,6 +21,7 @@ from llmsel._base.verdicts import (
     give_verdict,
 )
 from llmsel.racing.elimination import LockstepRule, Standing
+from llmsel.racing.rules import check_margin
 
 
 class Races:
@@ -56,8 +57,7 @@ class Races:
         budget: Budget | None = None,
     ):
         """Line up; nothing is judged yet."""
-        if not 0 <= delta < 1:
-            raise InputError(f"delta={delta} must be a win-rate margin in [0, 1), as 0.01 for 1 %.")
+        check_margin(delta)
         if batch < 1:
             raise InputError(f"batch={batch}; at least one query is judged per step.")
         self.budget = Budget() if budget is None else budget

@@ -23,3 +23,13 @@ class Rule:
         if not dataclasses.is_dataclass(self):
             raise InputError(f"the rule {self!r} is no dataclass; its parameters are not known.")
         return {"name": type(self).__name__, **dataclasses.asdict(self)}
+
+
+def check_margin(delta: float) -> None:
+    """Refuse a margin of win rates that is none.
+
+    Raises:
+        InputError: it is outside [0, 1).
+    """
+    if not 0 <= delta < 1:
+        raise InputError(f"delta={delta} must be a win-rate margin in [0, 1), as 0.01 for 1 %.")

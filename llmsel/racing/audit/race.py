@@ -21,6 +21,7 @@ from llmsel.racing.audit.schedule import Schedule
 from llmsel.racing.audit.shared_bets import SharedBets
 from llmsel.racing.audit.streams import Streams
 from llmsel.racing.audit.tenure import Tenure
+from llmsel.racing.rules import check_margin
 
 if TYPE_CHECKING:
     from llmsel.racing.audit.rule import Audit
@@ -76,8 +77,7 @@ class AuditRace:
         features: np.ndarray | None = None,
     ):
         """Plan the first round; nothing is judged yet."""
-        if not 0 <= delta < 1:
-            raise InputError(f"delta={delta} must be a win-rate margin in [0, 1), as 0.01 for 1 %.")
+        check_margin(delta)
         if width < 1:
             raise InputError(f"width={width}; at least one cell is planned at once.")
         if rule.best >= n_models:
