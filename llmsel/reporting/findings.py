@@ -124,18 +124,6 @@ def by_word(words: dict[str, str], shown: dict[str, str]) -> str:
 
 
 @finding
-def protocol(board: str) -> str:
-    """Size of a board's main run."""
-    made = header("race-summary.csv", board)
-    cells = table("race-summary.csv", board).set_index("method").loc[EVERYONE]
-    main = header("efficiency.csv", board)
-    return (
-        f"{TITLES[board]}, {round(cells['calls'] / float(str(made['pool_size'])))} candidates, "
-        f"{main['realizations']} random pools of {main['pool_size']} queries"
-    )
-
-
-@finding
 def realizations() -> str:
     """Realizations of the main runs, which must be one number."""
     return one_value("efficiency.csv", "realizations")
