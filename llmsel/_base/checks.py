@@ -325,15 +325,19 @@ def made_of(settings: Mapping[str, Any], classes: Mapping[str, type[T]], *, kind
         kind: what they are, for messages.
 
     Raises:
-        InputError: an unknown class, or parameters that it does not take.
+        InputError: no settings, an unknown class, or parameters that it does not take.
     """
+    if not isinstance(settings, Mapping):
+        raise InputError(f"the {kind} {settings!r} is no name with parameters; it is damaged.")
     parameters = dict(settings)
     name = str(parameters.pop("name", ""))
     if name not in classes:
         raise unknown(kind, name, classes)
     try:
         return classes[name](**parameters)
-    except TypeError as error:
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
         shown = ", ".join(f"{key}={value!r}" for key, value in parameters.items())
         raise InputError(
             f"the {kind} '{name}' cannot be made with {shown}: {error}; write its settings as this "

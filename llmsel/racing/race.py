@@ -237,8 +237,7 @@ class Race:
             if left <= 0:
                 break
             models = tuple(cells)[: int(min(left, len(cells)))]
-            text = None if self._pool.texts is None else self._pool.text_of(query)
-            tasks.append(Task(query, text, models))
+            tasks.append(self._task(query, models))
             left -= len(models)
         return tuple(tasks)
 
@@ -249,10 +248,11 @@ class Race:
         """
         if self.failing or self._paid >= self.budget.most_calls:
             return ()
-        return tuple(
-            Task(query, None if self._pool.texts is None else self._pool.text_of(query), tuple(row))
-            for query, row in self._wanted.items()
-        )
+        return tuple(self._task(query, tuple(row)) for query, row in self._wanted.items())
+
+    def _task(self, query: str, models: tuple[str, ...]) -> Task:
+        text = None if self._pool.texts is None else self._pool.text_of(query)
+        return Task(query, text, models)
 
     def tell_cheap(self, query: str, verdicts: Mapping[str, int | None]) -> None:
         """Learn verdicts of the cheap judge: -1, 0, 1; None or MISSING where it gave none.
@@ -382,7 +382,7 @@ class Race:
         self._open = self._by_query(cells)
         two = self._course if isinstance(self._course, TwoJudges) else None
         self._wanted = {} if two is None else self._by_query(two.ask_cheap())
-        touched = len(self._told.keys() | self._open.keys())
+        touched = len(self._told) + sum(query not in self._told for query in self._open)
         price = len(cells) if isinstance(self._course, RowRace) else 1
         self._too_dear = self._paid + price > self.budget.most_calls
         self._too_dear |= touched > self.budget.most_queries
@@ -408,15 +408,6 @@ def rule_of(settings: Mapping[str, Any]) -> Rule:
     """Make the rule of a race with these `Race.settings`.
 
     Raises:
-        InputError: a rule that llmsel does not know, parameters that it does not have, or settings
-            that are none.
+        InputError: a rule that llmsel does not know, or parameters that it does not have.
     """
-    try:
-        return from_settings(settings["rule"], RULES | {"Audit": Audit})
-    except InputError:
-        raise
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"the settings of a race name no rule ({type(error).__name__}: {error}); they are "
-            "damaged."
-        ) from error
+    return from_settings(settings.get("rule", {}), RULES | {"Audit": Audit})
