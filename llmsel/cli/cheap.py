@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from llmsel.judging.collect import resume
 from llmsel.judging.judges import Judge
 from llmsel.judging.replay import Contents
 from llmsel.pool import Pool
+
+if TYPE_CHECKING:
+    from llmsel.answers.server import Prices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,13 +64,10 @@ class CheapOptions:
         """
         if self.cheap_model is None:
             return None
-        from llmsel.answers.server import Prices  # an extra, which the judge needs too
-        from llmsel.judging.llm import LLMJudge
+        from llmsel.judging.llm import LLMJudge  # an extra, which the judge needs too
 
-        prices = None
-        if self.cheap_price_in is not None and self.cheap_price_out is not None:
-            prices = Prices(self.cheap_price_in, self.cheap_price_out)
-        settings |= {"key": self.cheap_key, "prices": prices, "cache": f"{log}.cheap.cache"}
+        settings |= {"key": self.cheap_key, "cache": f"{log}.cheap.cache"}
+        settings |= {"prices": prices(self.cheap_price_in, self.cheap_price_out)}
         return LLMJudge(self.cheap_model, self.cheap_base_url, **settings)
 
     def price(self, pool: Pool, judge: Judge, cheap: Judge | None) -> float | None:
@@ -88,7 +88,18 @@ class CheapOptions:
         return round(costs[0] / costs[1], 6)
 
 
+def prices(sent: float | None, answered: float | None) -> Prices | None:
+    """Put two prices per million tokens together; None without them."""
+    if sent is None or answered is None:
+        return None
+    from llmsel.answers.server import Prices  # an extra
+
+    return Prices(sent, answered)
+
+
 def worth(contents: Contents) -> Mapping[str, Any] | None:
     """Say what the cheap judge of a log's race was worth; None without one."""
+    if contents.race is None or contents.race.get("cheap_price") is None:
+        return None  # the race is not played again for nothing
     race = resume(contents)
     return None if race is None else race.cheap

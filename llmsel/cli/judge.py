@@ -16,9 +16,10 @@ import typer
 from tqdm import tqdm
 
 from llmsel._base.errors import InputError, unknown
-from llmsel.cli.cheap import CheapOptions, worth
+from llmsel.cli.cheap import CheapOptions, prices, worth
 from llmsel.cli.guard import consent, keeps, say
 from llmsel.cli.options import (
+    WORLDS,
     AsJson,
     Log,
     RaceOptions,
@@ -30,7 +31,7 @@ from llmsel.cli.options import (
     read_begun,
 )
 from llmsel.cli.verdicts import failed_in, finish, tell, warned
-from llmsel.judging.collect import annotate, judge_race
+from llmsel.judging.collect import annotate, judge_race, outlook
 from llmsel.judging.isolated import SECONDS, Isolated
 from llmsel.judging.judges import Judge, ProgramJudge
 from llmsel.judging.log import AnnotationLog
@@ -145,9 +146,9 @@ def judge_command(
     with _judge(judge, log) as who:
         plan = _plan(log, pool, race, queries=queries)
         plan = _with_cheap(plan, who, cheap, orders=judge.orders)
-        if plan.race is not None:
-            plan.begin(plan.held, workers=workers)  # mistakes are told before anything is asked
-        _ask(plan, who, priced=judge.price_in is not None, yes=yes)
+        # mistakes are told before anything is asked
+        begun = None if plan.race is None else plan.begin(plan.held, workers=workers)
+        _ask(plan, who, begun, priced=judge.price_in is not None, yes=yes)
         keeps(f"every verdict until now is in '{log}'; the same command goes on from there")
         said = _run(plan, who, calls=calls, workers=workers, retry_failed=retry_failed)
     _tell(said, read_log(log, plan.pool), who, as_json=as_json)
@@ -195,18 +196,14 @@ def _judge(options: JudgeOptions, log: Path) -> Iterator[Judge]:
 
 def _llm(options: JudgeOptions, log: Path) -> Judge:
     try:  # an extra
-        from llmsel.answers.server import Prices
         from llmsel.judging.llm import LLMJudge
     except ImportError as error:
         raise InputError(f"to judge with an LLM, pip install 'llmsel[judge]' ({error}).") from error
-    prices = None
-    if options.price_in is not None and options.price_out is not None:
-        prices = Prices(options.price_in, options.price_out)
     settings: dict[str, Any] = {
         "base_url": options.base_url,
         "key": options.key,
         "orders": options.orders,
-        "prices": prices,
+        "prices": prices(options.price_in, options.price_out),
         "cache": f"{log}.cache",
         "parameters": parameters(options.parameter),
         "structured": True if options.structured else None,  # None: where the server offers it
@@ -214,14 +211,17 @@ def _llm(options: JudgeOptions, log: Path) -> Judge:
     return LLMJudge(str(options.model), **settings)
 
 
-def _ask(plan: Plan, judge: Judge, *, priced: bool, yes: bool) -> None:
+def _ask(plan: Plan, judge: Judge, race: Race | None, *, priced: bool, yes: bool) -> None:
     """Say what it would cost, and wait for consent; a judge that costs nothing just starts."""
     bill = judge.estimate(plan.pool)
     if bill is None:
         return
     rest = f"{plan.queries} queries are asked for."
-    if plan.race is not None:
-        rest = f"a race stops earlier; {plan.race.forecast(plan.pool, plan.held)}"
+    if race is not None:
+        delta, batch = race.settings["delta"], race.settings["batch"]
+        options = {"rule": race.rule, "batch": batch, "worlds": WORLDS}
+        (likely,) = outlook(plan.pool, plan.held, [delta], **options)
+        rest = f"a race stops earlier; {likely.statement}"
     price = f", cost {bill['cost']:.4g}" if priced else ""
     say(
         f"judging every answer takes {bill['requests']:.0f} requests, about "

@@ -18,7 +18,6 @@ from llmsel import benchmarks
 from llmsel._base.errors import InputError
 from llmsel.answers.missing import REFUSE
 from llmsel.answers.read import read_answers
-from llmsel.judging.collect import outlook
 from llmsel.judging.lines import read_lines
 from llmsel.judging.replay import Contents, read_log
 from llmsel.pool import Pool
@@ -202,13 +201,6 @@ class RaceOptions:
         told = {key: new.settings[key] for key, value in given.items() if value is not None}
         held.check_race(json.loads(json.dumps(told)), name)
         return Race.of_settings(pool, held.race, most_failed=failed)
-
-    def forecast(self, pool: Pool, held: Contents | None) -> str:
-        """Say in one sentence what the whole race is likely to cost."""
-        race = self.race(pool, held, name="the log")
-        delta, batch = race.settings["delta"], race.settings["batch"]
-        (found,) = outlook(pool, held, [delta], rule=race.rule, batch=batch, worlds=WORLDS)
-        return found.statement
 
     def _rule(self, held: Contents | None) -> Rule:
         """Make the rule that is asked for; what is not named stays as in the log."""
