@@ -125,7 +125,9 @@ def ask_all(
         done = {(row.get("model"), str(row.get("query_id"))) for row in file.rows}
         pairs = [p for p in todo.todo if (p[0].name, str(p[1]["query_id"])) not in done]
         with tqdm(total=len(pairs), disable=not progress, unit="answer") as bar:
-            return _Round(pairs, file, workers, bar).run()
+            failed = _Round(pairs, file, workers, bar).run()
+    # in the order of the plan, not in that of the threads
+    return {name: failed[name] for model, row in pairs if (name := _name(model, row)) in failed}
 
 
 class _Round:
@@ -186,8 +188,12 @@ class _Round:
             raise error
 
     def _fail(self, model: Model, row: Mapping[str, Any], why: str) -> None:
-        self._failed[f"{model.name} / {row['query_id']}"] = why
+        self._failed[_name(model, row)] = why
         self._bar.update()
+
+
+def _name(model: Model, row: Mapping[str, Any]) -> str:
+    return f"{model.name} / {row['query_id']}"
 
 
 def failures(failed: Mapping[str, str]) -> list[str]:
