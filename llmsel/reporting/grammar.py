@@ -39,7 +39,8 @@ def entitled(figure: Figure, board: str, says: str, facts: Mapping[str, Any]) ->
         says: what is seen.
         facts: parameters of the run; realizations and pool size are written where they are known.
     """
-    simulated = " (simulated)" if facts.get("simulated") else ""
+    told = "(simulated)" in board or not facts.get("simulated")
+    simulated = "" if told else " (simulated)"
     figure.suptitle(f"{board}{simulated}: {says}", x=0.01, ha="left")
     if text := caption(facts):
         figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color="#555555")

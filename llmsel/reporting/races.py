@@ -14,7 +14,13 @@ from matplotlib.lines import Line2D
 from llmsel.reporting.grammar import PALE, entitled, label_lines, spread, styled
 
 AUDIT, CERTIFIED, NOTHING, PROMISE = "#0072B2", "#000000", "#808080", "#D55E00"
-STRONG = ("#0072B2", "#000000", "#D55E00", "#009E73", "#CC79A7")
+STRONG = {  # a method has one colour on every board
+    "audit, exact": AUDIT,
+    "anytime allocation": CERTIFIED,
+    "UCB-E, a = 1": PROMISE,
+    "SySRs": "#009E73",
+    "everyone, random order": "#CC79A7",
+}
 BANDS = 2  # of the first lines; more would hide each other
 DECIDED = 0.999  # identification at which nothing more is to be seen
 
@@ -71,7 +77,9 @@ def early(
             rows = some[some["method"] == method]
             ax.plot(100 * rows["share"], 100 * rows["value"], color=PALE, lw=1)
     lines: list[Line2D] = []
-    for method, colour in zip(strong, STRONG, strict=False):
+    free = [colour for method, colour in STRONG.items() if method not in strong]
+    for method in strong:
+        colour = STRONG[method] if method in STRONG else free.pop()
         rows = some[some["method"] == method]
         if "low" in rows and len(lines) < BANDS:
             ax.fill_between(
@@ -109,7 +117,7 @@ def promises(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
     figure, axes = plt.subplots(
         1,
         len(rules),
-        figsize=(2.2 + 1.75 * len(rules), 0.9 + 0.27 * len(pools)),
+        figsize=(max(7.2, 2.2 + 1.75 * len(rules)), 0.9 + 0.27 * len(pools)),
         sharey=True,
         layout="constrained",
     )
