@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists e
     from llmsel.pool import MISSING, Outcome, Pool
     from llmsel.racing.audit import Audit
     from llmsel.racing.elimination import Certified, Heuristic
+    from llmsel.racing.pairs import Borda, Condorcet, all_pairs
     from llmsel.racing.race import Budget, Race, RaceVerdict, Task
     from llmsel.reporting.export import export
     from llmsel.reporting.page import write_report
@@ -65,6 +66,7 @@ _DECIDE = {  # which model is best, and what to judge next
     ],
     "racing.audit": ["Audit"],
     "racing.elimination": ["Certified", "Heuristic"],
+    "racing.pairs": ["Borda", "Condorcet", "all_pairs"],
     "racing.race": ["Budget", "Race", "RaceVerdict", "Task"],
     "session": ["Answer", "Question", "Session"],
     "_base.errors": ["InputError"],
@@ -107,10 +109,12 @@ __all__ = [
     "Answer",
     "Audit",
     "Belief",
+    "Borda",
     "BradleyTerry",
     "Budget",
     "Certified",
     "Comparison",
+    "Condorcet",
     "Confidence",
     "Heuristic",
     "InputError",
@@ -135,6 +139,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "add_votes",
+    "all_pairs",
     "annotate",
     "carry",
     "compare_models",
