@@ -29,8 +29,7 @@ class BordaRace(PairsRace):
 
     def __init__(self, *args: Any, **options: Any):
         """Plan the first round."""
-        self._duels: dict[int, Duel] = {}
-        self._stale: set[int] = set()  # whose duels lack what another's draws have shown
+        self._challenging: list[int] = []  # in the order in which they began
         self._round: list[Draw] = []
         self._fitted = 0
         super().__init__(*args, **options)
@@ -41,14 +40,13 @@ class BordaRace(PairsRace):
         self._margin = self.delta * size * (n - 1)
         self.predictor = LossPredictor(size * n, n)
         for j in range(n):
-            known = self.table.outcomes[j]
-            for o, i in np.argwhere(np.abs(known) <= 1).tolist():
-                self._predict_from((i, j, o), int(known[o, i]))
+            for o, i in np.argwhere(self.table.known(j)).tolist():
+                self._predict_from((i, j, o), int(self.table.outcomes[j, o, i]))
         return CHAMPION
 
     def _predict_from(self, pair: Comparison, outcome: int) -> None:
         i, j, o = pair
-        if j != o and outcome != MISSING:
+        if j != o and outcome != MISSING:  # its own rows tell nothing
             self.predictor.add(i * self.table.n_models + o, j, 0.5 - 0.5 * outcome)
 
     # -- what is known ------------------------------------------------------------------------
@@ -107,21 +105,18 @@ class BordaRace(PairsRace):
         return pair_of(i, j, o)
 
     def _challengers(self) -> Iterator[Duel]:
-        """Yield the open duels, then new ones, strongest first."""
-        for j in tuple(self._duels):
-            if j in self._stale:
-                self._duels[j] = Duel(j, self._open(j))
-            yield self._duels[j]
-        self._stale -= self._duels.keys()
+        """Yield the duels that go on, then new ones, strongest first."""
+        for j in self._challenging:  # anew: the draws of others fill rows of theirs
+            yield Duel(j, self._open(j))
         if self.predictor.n_cells > REFIT * self._fitted:
             self.predictor.fit()
             self._fitted = self.predictor.n_cells
         waiting = self.live & ~self._full
-        waiting[list(self._duels)] = False
+        waiting[self._challenging] = False
         rating = np.where(waiting, self.table.rating().round(9), -np.inf)
         for j in np.lexsort((self._rank, -rating))[: waiting.sum()].tolist():
-            self._duels[j] = Duel(j, self._open(j))
-            yield self._duels[j]
+            self._challenging.append(j)
+            yield Duel(j, self._open(j))
 
     def _over(self) -> bool:
         """End the race when one is left, or no live model has an open row."""
@@ -146,7 +141,7 @@ class BordaRace(PairsRace):
     def _settle(self) -> None:
         """Multiply capitals, learn; then see who is beaten, and who leads those in full."""
         if self.phase == DUEL:
-            slack = {j: self._slack(j) for j in self._duels}
+            slack = {j: self._slack(j) for j in self._challenging}
             for draw in self._round:
                 pair, j = self._pair(draw), draw.model
                 y = loss_of(self._told[pair], turned=j == pair[2])
@@ -158,9 +153,8 @@ class BordaRace(PairsRace):
             for (i, a, b), outcome in self._told.items():
                 self._predict_from((i, a, b), outcome)
                 self._predict_from((i, b, a), -outcome if outcome != MISSING else outcome)
-                self._stale |= {a, b}
         if self.phase == DUEL:
-            for j in self._duels:
+            for j in self._challenging:
                 self.predictor.refine(j)
             self._crown()
 
@@ -173,4 +167,5 @@ class BordaRace(PairsRace):
         gone |= self.live & (self.capital >= self._limit)
         gone[self.champion] = False
         self.live &= ~gone
-        self._duels = {j: duel for j, duel in self._duels.items() if self.live[j] and duel.count}
+        goes_on = self.live & ~self._full
+        self._challenging = [j for j in self._challenging if goes_on[j]]

@@ -47,11 +47,9 @@ class CondorcetRace(PairsRace):
         table, self.champion, self.prey = self.table, champion, prey
         self._duels, self._looks_at = {}, {}
         self.predictor, self._fitted = LossPredictor(table.pool_size, table.n_models), 0
-        for j in range(table.n_models):
+        for j, i in np.argwhere(table.known(champion)).tolist():
             if j != champion:
-                row = table.outcomes[j, champion]
-                for i in np.flatnonzero(np.abs(row) <= 1).tolist():
-                    self.predictor.add(i, j, 0.5 - 0.5 * int(row[i]))
+                self.predictor.add(i, j, 0.5 - 0.5 * int(table.outcomes[j, champion, i]))
 
     # -- what is known ------------------------------------------------------------------------
 

@@ -59,6 +59,11 @@ class PairTable:
         least: np.ndarray = -self.most.T
         return least
 
+    def known(self, model: int) -> np.ndarray:
+        """Mark a model's comparisons whose outcome is known: bool (M, P)."""
+        row = self.outcomes[model]
+        return np.asarray((row != UNSEEN) & (row != MISSING))
+
     def open_places(self, a: int, b: int) -> np.ndarray:
         """Return the queries on which two models are not compared yet: int (rem,)."""
         return np.flatnonzero(self.outcomes[a, b] == UNSEEN)
