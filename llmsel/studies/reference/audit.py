@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 

@@ -214,7 +214,9 @@ def condorcet(  # noqa: C901 - in one piece, as it is read
                 break
 
 
-def borda(table: Any, *, alpha: float, seek: int, delta: float, width: int, seed: int) -> Ending:
+def borda(  # noqa: C901 - in one piece, as it is read
+    table: Any, *, alpha: float, seek: int, delta: float, width: int, seed: int
+) -> Ending:
     """Look for the model of the highest mean win rate; arguments as of `condorcet`."""
     models, size = len(table), len(table[0][0])
     known, limit = Known(table, size, models), -math.log(alpha)
