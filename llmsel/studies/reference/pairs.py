@@ -138,7 +138,9 @@ def condorcet(  # noqa: C901 - in one piece, as it is read
         return any(not known.open(a, j) and known.most(a, j) > margin for a in others)
 
     drop()
-    logistic, duels, look, fitted = Logistic(size, models), {}, {}, 0
+    duels: dict[int, list[int]] = {}
+    look: dict[int, list[int]] = {}
+    logistic, fitted = Logistic(size, models), 0
 
     def star() -> Logistic:
         new = Logistic(size, models)
