@@ -11,8 +11,8 @@ runs that play them. ``cheap``: audit races with a cheap judge beside the dear o
 ``clones``, ``official``, ``readings``, ``tuning``: how right the belief is, copies of a model, the
 paper's method in its authors' mode, other readings of it, eps tuned on the weak judges.
 ``pairs``: races without a baseline. ``published``: what the published peers pay and name that have
-a guarantee or a predictor. ``tables``: what is computed from picks and answers (fixed ones here, so that the families do not
-depend on each other).
+a guarantee or a predictor. ``tables``: what is computed from picks and answers (fixed ones here, so
+that the families do not depend on each other).
 """
 
 from __future__ import annotations
