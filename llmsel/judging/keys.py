@@ -9,12 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from llmsel.pool import Pool
 
 Event = Mapping[str, Any]
+Context = Callable[[str], str | None]  # query text -> hash of what else its verdicts depend on
+
+
+def no_context(_query: str) -> str | None:
+    """The context of a judge that is shown nothing but query and answers."""
+    return None
 
 
 def verdict_key(text: str, response: str, baseline_response: str) -> str:
@@ -70,6 +76,19 @@ def standing(events: Iterable[Event], pool: Pool | None = None) -> dict[str, dic
             cells[event["query"], event["model"]] = _entry(event, judge, pool)
     given = {e["key"]: e for e in cells.values() if e["key"] and e["outcome"] is not None}
     return bank | given
+
+
+def holds(entry: Mapping[str, Any], judge: Mapping[str, Any] | None, context: str | None) -> bool:
+    """Tell whether a verdict of an older log is one that the present judge would give.
+
+    Args:
+        entry: see `standing`.
+        judge: settings of the present one; None for a person. The hash of all references is left
+            out: with one more query it changes.
+        context: hash of what the judge is shown with this query, such as its reference.
+    """
+    before, now = ({**(j or {}), "references": None} for j in (entry["judge"], judge))
+    return before == now and entry["detail"].get("context") == context
 
 
 def _entry(event: Event, judge: Mapping[str, Any] | None, pool: Pool | None) -> dict[str, Any]:
