@@ -252,6 +252,8 @@ def _run(
             annotate(opened, judge, queries=plan.queries, **options)
         except BudgetSpent as error:
             say(f"llmsel: {error}", err=True)
+            if not opened.session.history:
+                raise typer.Exit(DOUBT) from error  # no query is finished: nothing to tell
             return opened.session.best(), True
         return opened.session.best(), False
 

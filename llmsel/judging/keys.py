@@ -87,8 +87,15 @@ def holds(entry: Mapping[str, Any], judge: Mapping[str, Any] | None, context: st
             out: with one more query it changes.
         context: hash of what the judge is shown with this query, such as its reference.
     """
-    before, now = ({**(j or {}), "references": None} for j in (entry["judge"], judge))
-    return before == now and entry["detail"].get("context") == context
+    same = _but_references(entry["judge"]) == _but_references(judge)
+    return bool(same and entry["detail"].get("context") == context)
+
+
+def _but_references(settings: Any) -> Any:
+    """Leave the hash of all references out, in a panel that of each member."""
+    if isinstance(settings, Mapping):
+        return {k: _but_references(v) for k, v in settings.items() if k != "references"}
+    return [_but_references(each) for each in settings] if isinstance(settings, list) else settings
 
 
 def _entry(event: Event, judge: Mapping[str, Any] | None, pool: Pool | None) -> dict[str, Any]:

@@ -301,7 +301,7 @@ def _mend(said: str, parameters: Mapping[str, Any]) -> str:
         return ""
     pairs = [f"-p {name}=null" for name in named]
     if "max_tokens" in named and "max_completion_tokens" in complaint:
-        pairs.append(f"-p max_completion_tokens={parameters['max_tokens']}")
+        pairs.append("-p max_completion_tokens=4000")
     return (
         f"give {' '.join(pairs)} (in Python parameters={{'{named[0]}': None}}) to leave it out; "
         "nothing is lost."
