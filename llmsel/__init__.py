@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists e
     from llmsel.judging.judges import Judge, ProgramJudge, Verdict
     from llmsel.judging.llm import LLMJudge
     from llmsel.judging.log import AnnotationLog
+    from llmsel.judging.panel import Panel
     from llmsel.judging.person import AnnotationView
     from llmsel.judging.replay import replay
     from llmsel.pool import MISSING, Outcome, Pool
@@ -81,6 +82,7 @@ _JUDGE = {  # answers in, outcomes kept, a report out
     "judging.llm": ["LLMJudge"],
     "judging.person": ["AnnotationView"],
     "judging.log": ["AnnotationLog"],
+    "judging.panel": ["Panel"],
     "judging.carry": ["carry"],
     "judging.collect": ["annotate", "judge_race"],
     "judging.replay": ["replay"],
@@ -123,6 +125,7 @@ __all__ = [
     "LLMSelector",
     "MostDraws",
     "Outcome",
+    "Panel",
     "Pool",
     "ProgramJudge",
     "Question",

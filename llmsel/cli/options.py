@@ -156,8 +156,8 @@ class RaceOptions:
         int | None,
         typer.Option(
             min=1,
-            help="Answers a race asks for at a time (queries, with --plain or --heuristic); 4, or "
-            "as many as workers, if none.",
+            help="Calls a race plans at a time (queries, with --plain or --heuristic). If none, "
+            "so many that all workers are busy; models are dropped only in between.",
         ),
     ] = None
 
@@ -183,14 +183,14 @@ class RaceOptions:
             pool: of the race.
             held: what the log says, see `read_begun`.
             name: of the log.
-            workers: comparisons at a time.
+            workers: calls at a time.
             cheap_price: of a new race with a cheap judge; None for none.
 
         Raises:
             InputError: other settings than those of the log, or out of range.
         """
         rule = self._rule(held)
-        batch = _or(self.batch, max(4, workers if isinstance(rule, Audit) else 1))
+        batch = _or(self.batch, _batch(rule, workers, len(pool.candidates)))
         delta, failed = _or(self.delta, DELTA), _or(self.most_failed, 0.05)
         more: dict[str, Any] = {"most_failed": failed, "cheap_price": cheap_price}
         new = Race(pool, rule, seed=self.seed, delta=delta, batch=batch, **more)
@@ -219,6 +219,18 @@ class RaceOptions:
             name: value for name, value in given.items() if value is not None
         }
         return dataclasses.replace(kept if isinstance(kept, kind) else kind(), **changes)
+
+
+def _batch(rule: Rule, workers: int, candidates: int) -> int:
+    """Plan so much at a time that every worker has a call, but near the end.
+
+    An audit judges whole shared queries at first: with p models left, batch // p of them. The other
+    rules count queries; they are begun for all candidates, and fewer calls as these are dropped.
+    """
+    if not isinstance(rule, Audit):
+        return max(4, -(-workers // candidates))
+    left = range(1, min(candidates, workers) + 1)
+    return max(4, *(p * -(-workers // p) for p in left))
 
 
 def _or(value: _T | None, default: _T) -> _T:
@@ -250,7 +262,7 @@ def facts(said: Answer | RaceVerdict) -> dict[str, object]:
 
 
 def parameters(pairs: list[str] | None) -> dict[str, Any]:
-    """Read ``name=value`` pairs; values are Python literals, or else text.
+    """Read ``name=value`` pairs; values are Python literals or JSON's null, or else text.
 
     Raises:
         InputError: a pair without ``=``.
@@ -261,7 +273,7 @@ def parameters(pairs: list[str] | None) -> dict[str, Any]:
         if not found:
             raise InputError(f"'-p {pair}' is not of the form name=value.")
         try:
-            values[name] = ast.literal_eval(text)
+            values[name] = None if text == "null" else ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             values[name] = text  # a bare word is a string
     return values

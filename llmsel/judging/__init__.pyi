@@ -9,6 +9,7 @@ __all__ = [
     "Group",
     "Judge",
     "LLMJudge",
+    "Panel",
     "ProgramJudge",
     "Verdict",
     "advance",
@@ -22,6 +23,7 @@ __all__ = [
     "groups",
     "judge_race",
     "read_log",
+    "read_references",
     "remarks_of",
     "resume",
     "verdict_of",
@@ -31,9 +33,11 @@ __all__ = [
 from .carry import Carried, carry
 from .collect import advance, annotate, catch_up, fill, judge_race, resume, verdict_of
 from .inspect_race import Challenge
+from .instruction import read_references
 from .judges import Group, Judge, ProgramJudge, Verdict, groups
 from .llm import LLMJudge
 from .log import AnnotationLog
+from .panel import Panel
 from .person import AnnotationView
 from .provenance import bias, failures, remarks_of, warnings_of
 from .repair import Check, check_log

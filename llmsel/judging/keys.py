@@ -9,12 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from llmsel.pool import Pool
 
 Event = Mapping[str, Any]
+Context = Callable[[str], str | None]  # query text -> hash of what else its verdicts depend on
+
+
+def no_context(_query: str) -> str | None:
+    """The context of a judge that is shown nothing but query and answers."""
+    return None
 
 
 def verdict_key(text: str, response: str, baseline_response: str) -> str:
@@ -70,6 +76,26 @@ def standing(events: Iterable[Event], pool: Pool | None = None) -> dict[str, dic
             cells[event["query"], event["model"]] = _entry(event, judge, pool)
     given = {e["key"]: e for e in cells.values() if e["key"] and e["outcome"] is not None}
     return bank | given
+
+
+def holds(entry: Mapping[str, Any], judge: Mapping[str, Any] | None, context: str | None) -> bool:
+    """Tell whether a verdict of an older log is one that the present judge would give.
+
+    Args:
+        entry: see `standing`.
+        judge: settings of the present one; None for a person. The hash of all references is left
+            out: with one more query it changes.
+        context: hash of what the judge is shown with this query, such as its reference.
+    """
+    same = _but_references(entry["judge"]) == _but_references(judge)
+    return bool(same and entry["detail"].get("context") == context)
+
+
+def _but_references(settings: Any) -> Any:
+    """Leave the hash of all references out, in a panel that of each member."""
+    if isinstance(settings, Mapping):
+        return {k: _but_references(v) for k, v in settings.items() if k != "references"}
+    return [_but_references(each) for each in settings] if isinstance(settings, list) else settings
 
 
 def _entry(event: Event, judge: Mapping[str, Any] | None, pool: Pool | None) -> dict[str, Any]:

@@ -7,11 +7,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from llmsel import strategies
 from llmsel._base.errors import InputError
+from llmsel._base.files import VERSION
 from llmsel.judging.keys import keys_of, standing
 from llmsel.judging.lines import FORMAT, damage, need_fields, printable, read_lines
 from llmsel.pool import Pool
@@ -38,6 +40,11 @@ _HEADER_MORE: Types = STAMP | {
     "seed_chosen": bool,
     "votes": (str, type(None)),
 }
+
+
+def stamp() -> dict[str, str]:
+    """When a line is written, and by which version."""
+    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), "version": VERSION}
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -19,7 +19,7 @@ def bias(given: Iterable[Annotation]) -> dict[str, float]:
     """Measure a judge's position bias on the comparisons it saw in both orders.
 
     Args:
-        given: the annotations.
+        given: the annotations; of a panel's, what each member said counts by itself.
 
     Returns:
         ``pairs``: comparisons with a verdict in both orders, identical responses counted once;
@@ -29,9 +29,11 @@ def bias(given: Iterable[Annotation]) -> dict[str, float]:
     """
     pairs: dict[Any, list[str]] = {}
     for entry in given:
-        said = entry.detail.get("verdicts", [])
-        if isinstance(said, list) and len(said) == 2 and all(isinstance(v, str) for v in said):
-            pairs[entry.query, entry.model if entry.group is None else entry.group] = said
+        cell = entry.query, entry.model if entry.group is None else entry.group
+        for place, detail in enumerate((entry.detail, *_members(entry.detail))):
+            said = detail.get("verdicts", [])
+            if isinstance(said, list) and len(said) == 2 and all(isinstance(v, str) for v in said):
+                pairs[*cell, place] = said
     n = len(pairs)
 
     def share(*wanted: list[str]) -> float:
@@ -45,6 +47,12 @@ def bias(given: Iterable[Annotation]) -> dict[str, float]:
         "second": second,
         "position_bias": first + second,
     }
+
+
+def _members(detail: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What each member of a panel said, or how it is set; empty where there is no panel."""
+    found = detail.get("members", [])
+    return [m for m in found if isinstance(m, Mapping)] if isinstance(found, list) else []
 
 
 def failures(given: Iterable[Annotation]) -> dict[str, int]:
@@ -72,7 +80,7 @@ def warnings_of(contents: Contents) -> tuple[str, ...]:
     found += [
         f"the judge '{judge}' is also a model of the pool: judges favour their own answers; take "
         "another judge or leave that model out."
-        for judge in sorted({each.by for each in contents.given})
+        for judge in _judges(contents)
         if twins(judge, contents.pool.models)
     ]
     if failed := failures(contents.given):
@@ -82,6 +90,12 @@ def warnings_of(contents: Contents) -> tuple[str, ...]:
             "for them again with retry_failed (--retry-failed)."
         )
     return tuple(found)
+
+
+def _judges(contents: Contents) -> list[str]:
+    """Name whoever judged, a panel's members too."""
+    said = [each for entry in contents.given for each in _members(entry.detail)]
+    return sorted({each.by for each in contents.given} | {str(each.get("by")) for each in said})
 
 
 def remarks_of(contents: Contents) -> tuple[str, ...]:
@@ -192,7 +206,20 @@ def _turns(contents: Contents) -> list[str]:
     ]
 
 
+def _members_changed(
+    old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    if len(old) != len(new):
+        return ["other members"]
+    inner = [_changes(*pair) for pair in zip(old, new, strict=True)]
+    return [f"member {i}: {change}" for i, change in enumerate(inner, 1) if change]
+
+
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Name the settings that differ; one that an older log does not hold is no change."""
     keys = [key for key in old if key in new and old[key] != new[key]]
-    return ", ".join(f"{key} {old[key]!r} to {new[key]!r}" for key in keys)
+    told = []
+    if "members" in keys:
+        keys.remove("members")
+        told = _members_changed(_members(old), _members(new))
+    return ", ".join([*told, *(f"{key} {old[key]!r} to {new[key]!r}" for key in keys)])
