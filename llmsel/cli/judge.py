@@ -38,6 +38,7 @@ from llmsel.judging.provenance import bias
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import Pool
 from llmsel.racing.audit import Audit
+from llmsel.racing.pairs import has_pairs
 from llmsel.racing.race import Race, RaceVerdict
 from llmsel.session import Answer
 
@@ -115,8 +116,10 @@ def judge_command(
     llmsel judge race.jsonl --pool answers.jsonl --baseline a --program grade.py:score
 
     llmsel judge race.jsonl --pool answers.jsonl --baseline a --panel judges.toml --budget 5
+
+    llmsel judge race.jsonl --pool answers.jsonl --pairs --model gpt-4o-mini
     """
-    pool = source.read()
+    pool = source.read(pairs=True)
     told = judge.told(pool)
     with judge.judge(log, told) as who:
         plan = _plan(log, pool, race, queries=queries)
@@ -147,6 +150,8 @@ def _plan(log: Path, pool: Pool, race: RaceOptions, *, queries: int | None) -> P
     held = read_begun(log, pool)
     if queries is None:
         return Plan(log, pool, held, race, None)
+    if has_pairs(pool):
+        raise InputError("--pairs is for a race: leave --queries out.")
     if held is not None and held.race is not None:
         raise InputError(f"'{log}' holds a race; leave --queries out, or begin a new log.")
     return Plan(log, pool, held, None, queries)
@@ -186,6 +191,8 @@ def _with_cheap(plan: Plan, judge: Judge, options: CheapOptions, told: Mapping[s
     cheap = options.judge(plan.log, **told)
     if cheap is None:
         return plan
+    if has_pairs(plan.pool):
+        raise InputError("a race over all pairs asks no cheap judge; leave it or --pairs out.")
     if plan.race is None:
         raise InputError("only a race can use a cheap judge; leave --cheap-model or --queries out.")
     begun = plan.held is not None and plan.held.race is not None
@@ -199,13 +206,16 @@ def _ask(plan: Plan, judge: Judge, race: Race | None, *, budget: float | None, y
     if bill is None:
         return
     rest = f"{plan.queries} queries are asked for."
-    if race is not None:
+    calls = plan.pool.n_queries * len(plan.pool.candidates)
+    if race is not None and has_pairs(plan.pool):
+        calls //= 2
+        rest = "a race stops earlier, which is not forecast without a baseline."
+    elif race is not None:
         delta, batch = race.settings["delta"], race.settings["batch"]
         options = {"rule": race.rule, "batch": batch, "worlds": WORLDS}
         (likely,) = outlook(plan.pool, plan.held, [delta], **options)
         rest = f"a race stops earlier; {likely.statement}"
     price = f", cost {bill['cost']:.4g}" if bill["cost"] else ""
-    calls = plan.pool.n_queries * len(plan.pool.candidates)
     spent = 0.0 if plan.held is None else plan.held.cost
     limit = "" if budget is None else f" It stops at {budget:g}; {spent:.4g} of it is spent."
     say(

@@ -31,6 +31,7 @@ from llmsel.judging.replay import Contents, read_log, replay
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.elimination import Certified, Heuristic
 from llmsel.racing.forecast import DELTAS
+from llmsel.racing.pairs import has_pairs
 from llmsel.racing.race import Race, RaceVerdict, Task
 from llmsel.session import Answer, Question, Session
 
@@ -69,9 +70,11 @@ def ask(
     """
     if stop is not None and stop not in RULES:
         raise unknown("stopping rule", stop, RULES)
-    answers = source.read()
+    answers = source.read(pairs=True)
     held = read_begun(log, answers)
     begun = held is not None and held.race is not None
+    if has_pairs(answers) and not (race or begun):
+        raise InputError("--pairs is for a race: add --race.")
     if race or begun:
         if strategy is not None:
             raise InputError("a race goes in random order; leave --strategy out.")
@@ -124,7 +127,8 @@ def _first(task: Task, run: Race, pool: Pool) -> Question:
     if pool.responses is not None:
         row = pool.responses_to(task.query)
         responses = {model: row[model] for model in (*task.models, pool.baseline)}
-    reason = f"race, in random order; {len(run.live)} of {pool.n_models} models can still be best"
+    models = len(pool.models) - has_pairs(pool)
+    reason = f"race, in random order; {len(run.live)} of {models} models can still be named"
     return Question(task.query, task.text, responses, reason)
 
 
@@ -150,7 +154,7 @@ def tell(
         if word not in OUTCOMES:
             raise unknown("outcome", word, OUTCOMES)
         given[model] = OUTCOMES[word]
-    with AnnotationLog(log, source.read()) as opened:
+    with AnnotationLog(log, source.read(pairs=True)) as opened:
         finished = opened.record(query, given, by=by)
         left = opened.open_models(query)
     if as_json:
@@ -166,7 +170,7 @@ def undo(log: Log, source: Source, as_json: AsJson = False) -> None:
 
     Example: llmsel session undo log.jsonl --pool answers.jsonl --baseline gpt-4
     """
-    with AnnotationLog(log, source.read()) as opened:
+    with AnnotationLog(log, source.read(pairs=True)) as opened:
         while opened.given and "carried" in opened.given[-1].detail:
             opened.undo()  # nobody gave it here, and it comes back by itself
         query, models = opened.undo()
@@ -207,7 +211,7 @@ def status(log: Log, source: Source, as_json: AsJson = False) -> None:
 
     Example: llmsel session status log.jsonl --pool answers.jsonl --baseline gpt-4 --json
     """
-    contents = read_log(log, source.read())
+    contents = read_log(log, source.read(pairs=True))
     said: Answer | RaceVerdict = verdict_of(contents) or contents.session.best()
     if as_json:
         say(json.dumps({**facts(said), **warned(said, contents)}, indent=2))
@@ -237,8 +241,10 @@ def carry_command(
 
     llmsel judge next.jsonl --pool answers.jsonl --baseline small --model my-judge
     """
-    before = None if judged is None else dataclasses.replace(source, pool=str(judged)).read()
-    found = carry(old, new, source.read(), judged=before)
+    before = (
+        None if judged is None else dataclasses.replace(source, pool=str(judged)).read(pairs=True)
+    )
+    found = carry(old, new, source.read(pairs=True), judged=before)
     say(json.dumps(dataclasses.asdict(found)) if as_json else f"{new}: {found.statement}")
 
 
