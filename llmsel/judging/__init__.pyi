@@ -1,4 +1,5 @@
 __all__ = [
+    "Agreement",
     "Annotation",
     "AnnotationLog",
     "AnnotationView",
@@ -12,6 +13,7 @@ __all__ = [
     "ProgramJudge",
     "Verdict",
     "advance",
+    "agreement",
     "annotate",
     "bias",
     "carry",
@@ -28,6 +30,7 @@ __all__ = [
     "warnings_of",
 ]
 
+from .agreement import Agreement, agreement
 from .carry import Carried, carry
 from .collect import advance, annotate, catch_up, fill, judge_race, resume, verdict_of
 from .inspect_race import Challenge
