@@ -3,6 +3,7 @@ __all__ = [
     "Annotation",
     "AnnotationLog",
     "AnnotationView",
+    "Calibration",
     "Carried",
     "Challenge",
     "Check",
@@ -16,6 +17,7 @@ __all__ = [
     "agreement",
     "annotate",
     "bias",
+    "calibrate",
     "carry",
     "catch_up",
     "check_log",
@@ -31,6 +33,7 @@ __all__ = [
 ]
 
 from .agreement import Agreement, agreement
+from .calibration import Calibration, calibrate
 from .carry import Carried, carry
 from .collect import advance, annotate, catch_up, fill, judge_race, resume, verdict_of
 from .inspect_race import Challenge
