@@ -1,7 +1,8 @@
 """What a verdict is about: a query's text and two answers, whatever they are called.
 
 Names change, rows are shuffled, models and queries come and go; a verdict on the same text and the
-same two answers, by the same judge, stays true.
+same two answers, by the same judge, stays true. Where candidate and baseline have changed places it
+stays true with its sign turned.
 """
 
 from __future__ import annotations
@@ -70,6 +71,62 @@ def standing(events: Iterable[Event], pool: Pool | None = None) -> dict[str, dic
             cells[event["query"], event["model"]] = _entry(event, judge, pool)
     given = {e["key"]: e for e in cells.values() if e["key"] and e["outcome"] is not None}
     return bank | given
+
+
+def holding(held: Mapping[str, Event], pool: Pool) -> dict[str, dict[str, Any]]:
+    """Find the verdicts that hold on a pool, turned where its baseline was the candidate then.
+
+    A verdict of a judge that saw the answers in one order only is not turned: in the other order it
+    might have said something else.
+
+    Args:
+        held: verdicts by key, as `standing` gives them.
+        pool: with responses; without them none holds.
+
+    Returns:
+        Key of a cell of the pool -> verdict with that key, ``detail["turned"]`` True where it was
+        turned.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for query in pool.queries if pool.responses is not None else ():
+        row, text = pool.responses_to(query), pool.text_of(query)
+        for model in pool.candidates:
+            key = verdict_key(text, row[model], row[pool.baseline])
+            back = held.get(verdict_key(text, row[pool.baseline], row[model]))
+            if key in held:
+                found[key] = dict(held[key])
+            elif back is not None and not _one_order(back["judge"]):
+                found[key] = _turned(back, key)
+    return found
+
+
+def _one_order(settings: Any) -> bool:
+    """Whether a judge, or one of a panel, was shown the answers in one order only."""
+    if isinstance(settings, Mapping):
+        orders = settings.get("orders")
+        return (isinstance(orders, list) and len(orders) == 1) or _one_order([*settings.values()])
+    return isinstance(settings, list) and any(_one_order(each) for each in settings)
+
+
+def _turned(entry: Event, key: str) -> dict[str, Any]:
+    """The same verdict from the other side; what else was noted is kept where it can be turned."""
+    swapped = {"candidate first": "baseline first", "baseline first": "candidate first"}
+    detail: dict[str, Any] = {
+        name: True for name in ("identical", "no answer") if entry["detail"].get(name)
+    }
+    if not entry["detail"].get("turned"):  # twice turned is as it was
+        detail["turned"] = True
+    for name in {"verdicts", "reasons", "scores"} & entry["detail"].keys():
+        noted = entry["detail"][name]  # of candidate and baseline, or in either order
+        if isinstance(noted, list) and len(noted) == 2:
+            detail[name] = noted[::-1]
+    return {
+        **entry,
+        "key": key,
+        "outcome": -entry["outcome"],
+        "order": swapped.get(entry["order"], entry["order"]),
+        "detail": detail,
+    }
 
 
 def _entry(event: Event, judge: Mapping[str, Any] | None, pool: Pool | None) -> dict[str, Any]:
