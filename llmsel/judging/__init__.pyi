@@ -25,6 +25,7 @@ __all__ = [
     "fill",
     "groups",
     "judge_race",
+    "pairwise",
     "read_log",
     "remarks_of",
     "resume",
@@ -36,6 +37,7 @@ from .agreement import Agreement, agreement
 from .calibration import Calibration, calibrate
 from .carry import Carried, carry
 from .collect import advance, annotate, catch_up, fill, judge_race, resume, verdict_of
+from .inspect_pairwise import pairwise
 from .inspect_race import Challenge
 from .judges import Group, Judge, ProgramJudge, Verdict, groups
 from .llm import LLMJudge
