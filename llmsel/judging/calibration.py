@@ -14,7 +14,6 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -60,8 +59,9 @@ class ByPeople:
     high: float
 
 
-class Lean(NamedTuple):
-    """Which way the judge leans where it disagrees with people: so many times each, and p."""
+@dataclasses.dataclass(frozen=True)
+class Lean:
+    """Which way the judge leans where it disagrees with people: so many times each."""
 
     toward: int
     away: int

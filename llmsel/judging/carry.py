@@ -13,10 +13,11 @@ import shutil
 from pathlib import Path
 
 from llmsel._base.errors import InputError
-from llmsel.judging.keys import holding, keys_of, standing
-from llmsel.judging.lines import read_lines
+from llmsel.judging.keys import Event, holding, keys_of, standing
+from llmsel.judging.lines import damage, read_lines
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.opening import pool_hash
+from llmsel.judging.replay import checked
 from llmsel.pool import Pool
 
 
@@ -70,8 +71,8 @@ def carry(old: str | Path, new: str | Path, pool: Pool, *, judged: Pool | None =
         judged: the pool of the old log, needed for logs of llmsel before 0.3 only.
 
     Raises:
-        InputError: no old log, a new one that is there already, a pool without responses, or the
-            pool of the old log itself.
+        InputError: no old log or a damaged one, a new one that is there already, a pool without
+            responses, or the pool of the old log itself.
     """
     old, new = Path(old), Path(new)
     if new.exists():
@@ -87,7 +88,7 @@ def carry(old: str | Path, new: str | Path, pool: Pool, *, judged: Pool | None =
             f"'{old.name}' is a log of this very pool: go on with it. A new race on verdicts that "
             "are known, begun because of what they say, would be worth nothing."
         )
-    events = [event for _, event in read.events]
+    events = [_checked(old, number, event) for number, event in read.events]
     held = standing(events, judged)
     wanted = keys_of(pool)
     kept = holding(held, pool)
@@ -112,3 +113,11 @@ def carry(old: str | Path, new: str | Path, pool: Pool, *, judged: Pool | None =
         turned=sum(entry["key"] not in held for entry in kept.values()),
         baselines=(read.header["baseline"], pool.baseline),
     )
+
+
+def _checked(path: Path, number: int, event: Event) -> Event:
+    """Refuse a damaged line, as where the log is opened."""
+    try:
+        return checked(event)
+    except ValueError as error:
+        raise damage(path, number, error) from error

@@ -8,7 +8,7 @@ import pytest
 from helpers.commands import mistake, ok
 
 from llmsel._base.errors import InputError
-from llmsel.judging.calibration import _behind, _by_people, calibrate
+from llmsel.judging.calibration import Lean, _behind, _by_people, calibrate
 from llmsel.judging.collect import annotate, judge_race
 from llmsel.judging.judges import ProgramJudge
 from llmsel.judging.log import AnnotationLog
@@ -49,12 +49,13 @@ def judged(path, pool, table, name, *, queries=None, seed=1, **options):
     return path
 
 
-@pytest.fixture
-def logs(tmp_path):
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory):
     """Paths of people's log (30 queries) and the judge's (all), and what is in them."""
+    folder = tmp_path_factory.mktemp("calibration")
     pool, people, judge = world()
-    ours = judged(tmp_path / "people.jsonl", pool, people, "anna", queries=30)
-    return ours, judged(tmp_path / "judge.jsonl", pool, judge, "gpt", seed=2), pool, people, judge
+    ours = judged(folder / "people.jsonl", pool, people, "anna", queries=30)
+    return ours, judged(folder / "judge.jsonl", pool, judge, "gpt", seed=2), pool, people, judge
 
 
 def read(path, *others, pool):
@@ -105,9 +106,9 @@ def test_with_every_comparison_judged_by_people_it_is_exact(logs, tmp_path):
     assert found.behind == pytest.approx(rates(people).max() - rates(people)[1])
     assert "of the best win rate of this pool (exact)" in found.statement
     kinder = judge - people
-    assert found.candidates == ((kinder > 0).sum(), (kinder < 0).sum())
+    assert found.candidates == Lean((kinder > 0).sum(), (kinder < 0).sum())
     # the answers of 'b', whom it loves, are the longest or as long as the others
-    assert found.longer == ((kinder[:, 1] > 0)[LONG].sum(), (kinder[:, 1] < 0)[LONG].sum())
+    assert found.longer == Lean((kinder[:, 1] > 0)[LONG].sum(), (kinder[:, 1] < 0)[LONG].sum())
     assert "'gpt' is kinder to the candidate in" in found.statement
     assert "and to the longer answer in" in found.statement
     same = calibrate(*read(theirs, theirs, pool=pool))

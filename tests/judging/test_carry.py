@@ -330,6 +330,18 @@ def test_mistakes(judged, tmp_path):
         log.begin_with([], "x", races=0)
 
 
+def test_a_damaged_line_is_not_carried(judged, tmp_path):
+    path, pool = judged
+    lines = path.read_text().splitlines()
+    del (header := json.loads(lines[0]))["format"]  # of a log whose lines have no checksum yet
+    broken = {**json.loads(lines[3]), "outcome": "a win"}
+    broken.pop("crc"), header.pop("crc")
+    path.write_text("\n".join([json.dumps(header), *lines[1:3], json.dumps(broken), ""]))
+    with pytest.raises(InputError, match=r"line 4, is damaged: its 'outcome' is 'a win'"):
+        carry(path, tmp_path / "new.jsonl", pool.subset(pool.queries[1:]))
+    assert not (tmp_path / "new.jsonl").exists()
+
+
 def test_a_log_with_carried_verdicts_is_checked_like_any(judged, tmp_path):
     path, pool = judged
     new = tmp_path / "new.jsonl"
