@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists e
     from llmsel.answers.scores import read_scores
     from llmsel.belief import Belief
     from llmsel.benchmarks import load
+    from llmsel.judging.calibration import calibrate
     from llmsel.judging.carry import carry
     from llmsel.judging.collect import annotate, judge_race
     from llmsel.judging.judges import Judge, ProgramJudge, Verdict
@@ -83,6 +84,7 @@ _JUDGE = {  # answers in, outcomes kept, a report out
     "judging.person": ["AnnotationView"],
     "judging.log": ["AnnotationLog"],
     "judging.panel": ["Panel"],
+    "judging.calibration": ["calibrate"],
     "judging.carry": ["carry"],
     "judging.collect": ["annotate", "judge_race"],
     "judging.replay": ["replay"],
@@ -144,6 +146,7 @@ __all__ = [
     "add_votes",
     "all_pairs",
     "annotate",
+    "calibrate",
     "carry",
     "compare_models",
     "compete",

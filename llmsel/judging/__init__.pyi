@@ -1,7 +1,9 @@
 __all__ = [
+    "Agreement",
     "Annotation",
     "AnnotationLog",
     "AnnotationView",
+    "Calibration",
     "Carried",
     "Challenge",
     "Check",
@@ -13,8 +15,10 @@ __all__ = [
     "ProgramJudge",
     "Verdict",
     "advance",
+    "agreement",
     "annotate",
     "bias",
+    "calibrate",
     "carry",
     "catch_up",
     "check_log",
@@ -22,6 +26,7 @@ __all__ = [
     "fill",
     "groups",
     "judge_race",
+    "pairwise",
     "read_log",
     "read_references",
     "remarks_of",
@@ -30,8 +35,11 @@ __all__ = [
     "warnings_of",
 ]
 
+from .agreement import Agreement, agreement
+from .calibration import Calibration, calibrate
 from .carry import Carried, carry
 from .collect import advance, annotate, catch_up, fill, judge_race, resume, verdict_of
+from .inspect_pairwise import pairwise
 from .inspect_race import Challenge
 from .instruction import read_references
 from .judges import Group, Judge, ProgramJudge, Verdict, groups

@@ -1,7 +1,8 @@
 """What a verdict is about: a query's text and two answers, whatever they are called.
 
 Names change, rows are shuffled, models and queries come and go; a verdict on the same text and the
-same two answers, by the same judge, stays true.
+same two answers, by the same judge, stays true. Where candidate and baseline have changed places it
+stays true with its sign turned.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+
+import numpy as np
 
 from llmsel.pool import Pool
 
@@ -44,8 +47,15 @@ def key_of(pool: Pool, query: str, model: str) -> str | None:
 
 
 def keys_of(pool: Pool) -> Counter[str]:
-    """Keys of all cells of a pool, and how many cells have each; none without responses."""
-    found = (key_of(pool, query, model) for query in pool.queries for model in pool.candidates)
+    """Keys of all cells that need a verdict, and how many cells have each.
+
+    Equal answers need none; without responses nothing is known of any cell.
+    """
+    if pool.responses is None:
+        return Counter()
+    different = pool.responses != pool.responses[:, [pool.baseline_index]]
+    cells = zip(*np.nonzero(different), strict=True)
+    found = (key_of(pool, pool.queries[i], pool.models[j]) for i, j in cells)
     return Counter(key for key in found if key is not None)
 
 
@@ -96,6 +106,64 @@ def _but_references(settings: Any) -> Any:
     if isinstance(settings, Mapping):
         return {k: _but_references(v) for k, v in settings.items() if k != "references"}
     return [_but_references(each) for each in settings] if isinstance(settings, list) else settings
+
+
+def holding(held: Mapping[str, Event], pool: Pool) -> dict[str, dict[str, Any]]:
+    """Find the verdicts that hold on a pool, turned where its baseline was the candidate then.
+
+    A verdict of a judge that saw the answers in one order only is not turned: in the other order it
+    might have said something else.
+
+    Args:
+        held: verdicts by key, as `standing` gives them.
+        pool: with responses; without them none holds.
+
+    Returns:
+        Key of a cell of the pool -> verdict with that key, ``detail["turned"]`` True where it was
+        turned.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for query in pool.queries if pool.responses is not None else ():
+        row, text = pool.responses_to(query), pool.text_of(query)
+        for model in pool.candidates:
+            key = verdict_key(text, row[model], row[pool.baseline])
+            back = held.get(verdict_key(text, row[pool.baseline], row[model]))
+            if key in held:
+                found[key] = dict(held[key])
+            elif back is not None and not _one_order(back["judge"]):
+                found[key] = _turned(back, key)
+    return found
+
+
+def _one_order(settings: Any) -> bool:
+    """Whether a judge, or one of a panel, was shown the answers in one order only."""
+    if isinstance(settings, Mapping):
+        orders = settings.get("orders")
+        return (isinstance(orders, list) and len(orders) == 1) or _one_order([*settings.values()])
+    return isinstance(settings, list) and any(_one_order(each) for each in settings)
+
+
+def _turned(entry: Event, key: str) -> dict[str, Any]:
+    """The same verdict from the other side; what else was noted is kept where it can be turned."""
+    swapped = {"candidate first": "baseline first", "baseline first": "candidate first"}
+    detail: dict[str, Any] = {
+        name: True for name in ("identical", "no answer") if entry["detail"].get(name)
+    }
+    if "context" in entry["detail"]:  # what the judge was shown beside the answers
+        detail["context"] = entry["detail"]["context"]
+    if not entry["detail"].get("turned"):  # twice turned is as it was
+        detail["turned"] = True
+    for name in {"verdicts", "reasons", "scores"} & entry["detail"].keys():
+        noted = entry["detail"][name]  # of candidate and baseline, or in either order
+        if isinstance(noted, list) and len(noted) == 2:
+            detail[name] = noted[::-1]
+    return {
+        **entry,
+        "key": key,
+        "outcome": -entry["outcome"],
+        "order": swapped.get(entry["order"], entry["order"]),
+        "detail": detail,
+    }
 
 
 def _entry(event: Event, judge: Mapping[str, Any] | None, pool: Pool | None) -> dict[str, Any]:

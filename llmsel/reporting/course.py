@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmsel.judging.replay import Contents
+from llmsel.pool import MISSING
 
 _NAMES = {
     "alpha": "chance of a wrong certificate (alpha)",
@@ -23,6 +24,9 @@ def course(contents: Contents) -> list[tuple[str, str]]:
         settings = dict(contents.judges[-1][1])
         settings.pop("name", None)
         facts += [(f"judge: {name}", _shown(value)) for name, value in settings.items()]
+    pool, judged = contents.pool, sum(entry.outcome != MISSING for entry in contents.given)
+    every = pool.n_queries * len(pool.candidates)
+    facts.append(("comparisons judged", f"{judged} of {every} in this pool"))
     facts += _of_session(contents) if contents.race is None else _of_race(contents.race)
     if contents.undone:
         facts.append(("outcomes taken back", str(contents.undone)))

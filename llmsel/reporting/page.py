@@ -25,7 +25,7 @@ from matplotlib.figure import Figure
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION, write_atomically
 from llmsel._base.intervals import wilson
-from llmsel._base.words import percent
+from llmsel._base.words import counted, percent
 from llmsel.judging.collect import verdict_of
 from llmsel.judging.provenance import bias, remarks_of, warnings_of
 from llmsel.judging.replay import Annotation, Contents, read_log
@@ -34,6 +34,7 @@ from llmsel.racing.race import RaceVerdict
 from llmsel.reporting import figures
 from llmsel.reporting.categories import told, winners_by_category
 from llmsel.reporting.course import course
+from llmsel.reporting.examples import examples
 from llmsel.reporting.outputs import inline_svg
 from llmsel.reporting.value import read_costs, shown, value_picture, value_table
 from llmsel.session import Answer
@@ -114,7 +115,8 @@ def report(contents: Contents, *, answers: str | Path | None = None) -> str:
         baseline=pool.baseline,
         seen=len(rows),
         queries=pool.n_queries,
-        categories=_categories(contents),
+        examples=examples(contents, _shown_candidate(pool, leaders, rows)),
+        categories=_categories(contents, leaders[0]),
         value=_value(contents, answers),
         course=course(contents),
         diagnostics=_diagnostics(contents),
@@ -183,21 +185,62 @@ def _evidence(
             "judged": 0 if model == pool.baseline else judged,
             "failed": failed[model],
             "rate": f"{rate:.1%}" if judged else "not judged",
+            "interval": "" if model == pool.baseline else _band(rate, judged, pool.n_queries),
             "last": last[model],
         }
         lines.append((rate, line))
     return [line for _, line in sorted(lines, key=lambda pair: -pair[0])]
 
 
-def _categories(contents: Contents) -> list[str]:
-    """Winners by category, in sentences; none of a race, or of a pool without categories."""
-    if contents.pool.categories is None or contents.race is not None:
+def _band(rate: float, judged: int, n: int) -> str:
+    """Write the 95 % interval of a rate; empty without any judgement."""
+    if not judged:
+        return ""
+    low, high = _interval(rate, judged, n)
+    return "exact" if low == high else f"{low:.1%} to {high:.1%}"
+
+
+def _shown_candidate(pool: Pool, leaders: Sequence[str], rows: np.ndarray) -> str:
+    """Name the candidate whose wins and losses are shown: the leader, or the best candidate."""
+    named = [model for model in leaders if model != pool.baseline]
+    if named:
+        return named[0]
+    points = np.where(rows == MISSING, 0, rows).sum(axis=0, dtype=np.int64)
+    return max(pool.candidates, key=lambda model: points[pool.column(model)])
+
+
+def _categories(contents: Contents, leader: str) -> list[str]:
+    """Winners by category, in sentences; of a race, what the leader has in each."""
+    if contents.pool.categories is None:
         return []
+    if contents.race is not None:
+        return _leader_by_category(contents, leader)
     try:
         found = winners_by_category(contents)
     except InputError:  # every query lacks a judgement: there is nothing to compare
         return []
     return [*(each.statement for each in found), told(found)]
+
+
+def _leader_by_category(contents: Contents, leader: str) -> list[str]:
+    """Count a leader's outcomes in each category; a race compares no models within one."""
+    pool = contents.pool
+    counts: dict[str, Counter[int]] = {each: Counter() for each in pool.categories or ()}
+    for query, category in zip(pool.queries, pool.categories or (), strict=True):
+        entry = contents.rows.get(query, {}).get(leader)
+        if entry is not None and entry.outcome != MISSING:
+            counts[category][entry.outcome] += 1
+    lines = [
+        f"{category}: '{leader}' has {counted(found[1], 'win')}, {counted(found[0], 'draw')} and "
+        f"{found[-1]} {'loss' if found[-1] == 1 else 'losses'}."
+        for category, found in counts.items()
+        if found
+    ]
+    if lines:
+        lines.append(
+            "A race names no winner of a category, as it judges models on different queries."
+        )
+    return lines
 
 
 def _value(contents: Contents, answers: str | Path | None) -> dict[str, Any] | None:
