@@ -92,7 +92,7 @@ def carry(old: str | Path, new: str | Path, pool: Pool, *, judged: Pool | None =
     events = [_checked(old, number, event) for number, event in read.events]
     held = standing(events, judged)
     wanted = keys_of(pool)
-    kept = holding(held, pool)
+    kept, used = holding(held, pool)
     cells = sum(wanted[key] for key in kept)
     if not held and events:
         raise InputError(
@@ -107,11 +107,11 @@ def carry(old: str | Path, new: str | Path, pool: Pool, *, judged: Pool | None =
     if cache.exists() and not beside.exists():
         shutil.copyfile(cache, beside)
     return Carried(
-        kept=len(kept),
+        kept=len(used),
         verdicts=len(held),
         cells=cells,
         open=wanted.total() - cells,
-        turned=sum(entry["key"] not in held for entry in kept.values()),
+        turned=len(used - kept.keys()),
         baselines=(read.header["baseline"], pool.baseline),
     )
 

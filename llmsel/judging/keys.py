@@ -108,7 +108,7 @@ def _but_references(settings: Any) -> Any:
     return [_but_references(each) for each in settings] if isinstance(settings, list) else settings
 
 
-def holding(held: Mapping[str, Event], pool: Pool) -> dict[str, dict[str, Any]]:
+def holding(held: Mapping[str, Event], pool: Pool) -> tuple[dict[str, dict[str, Any]], set[str]]:
     """Find the verdicts that hold on a pool, turned where its baseline was the candidate then.
 
     A verdict of a judge that saw the answers in one order only is not turned: in the other order it
@@ -120,19 +120,22 @@ def holding(held: Mapping[str, Event], pool: Pool) -> dict[str, dict[str, Any]]:
 
     Returns:
         Key of a cell of the pool -> verdict with that key, ``detail["turned"]`` True where it was
-        turned.
+        turned; and the keys of ``held`` that they come from.
     """
     found: dict[str, dict[str, Any]] = {}
+    used: set[str] = set()
     for query in pool.queries if pool.responses is not None else ():
         row, text = pool.responses_to(query), pool.text_of(query)
         for model in pool.candidates:
             key = verdict_key(text, row[model], row[pool.baseline])
-            back = held.get(verdict_key(text, row[pool.baseline], row[model]))
+            back = verdict_key(text, row[pool.baseline], row[model])
             if key in held:
                 found[key] = dict(held[key])
-            elif back is not None and not _one_order(back["judge"]):
-                found[key] = _turned(back, key)
-    return found
+                used.add(key)
+            elif back in held and not _one_order(held[back]["judge"]):
+                found[key] = _turned(held[back], key)
+                used.add(back)
+    return found, used
 
 
 def _one_order(settings: Any) -> bool:

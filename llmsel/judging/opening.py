@@ -152,7 +152,7 @@ def _still(path: Path, pool: Pool) -> str:
     """Say what of a log still holds on another pool; nothing if it cannot be told."""
     try:
         held = standing(event for _, event in read_lines(path).events)
-        kept = len(holding(held, pool))
+        kept = len(holding(held, pool)[1])
     except (InputError, KeyError, TypeError, AttributeError):  # damaged: not the matter here
         return ""
     if not kept:

@@ -173,8 +173,7 @@ def _carried(contents: Contents) -> list[str]:
     used = sum("carried" in each.detail for each in contents.given)
     parts = [
         f"{used} of {origin['verdicts']} verdicts carried over from '{origin['log']}' were asked "
-        f"for; this is about pool '{pool.name}' as it is now: {pool.n_queries} queries, "
-        f"{len(pool.candidates)} candidates against '{pool.baseline}'."
+        f"for; this is about pool '{pool.name}' as it is now: {described(pool)}."
     ]
     if origin["races"] and contents.race is not None:
         times = origin["races"] + 1

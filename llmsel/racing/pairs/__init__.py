@@ -61,7 +61,14 @@ used in planned order, so a race is a function of seed, settings, width and outc
 
 from llmsel.racing.pairs.borda import BordaRace
 from llmsel.racing.pairs.condorcet import CondorcetRace
-from llmsel.racing.pairs.layout import OPPONENT, PairsCourse, all_pairs, has_pairs
+from llmsel.racing.pairs.layout import (
+    OPPONENT,
+    PairsCourse,
+    all_pairs,
+    described,
+    has_pairs,
+    met,
+)
 from llmsel.racing.pairs.rule import Borda, Condorcet, PairsRule
 
 __all__ = [
@@ -73,5 +80,7 @@ __all__ = [
     "PairsCourse",
     "PairsRule",
     "all_pairs",
+    "described",
     "has_pairs",
+    "met",
 ]

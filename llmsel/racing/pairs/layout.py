@@ -76,6 +76,27 @@ def has_pairs(pool: Pool) -> bool:
     return pool.baseline == OPPONENT
 
 
+def described(pool: Pool) -> str:
+    """Say how large a pool is, and who is compared with whom."""
+    if has_pairs(pool):
+        m = len(pool.candidates)
+        return f"{pool.n_queries // (m - 1)} queries, every pair of {m} models"
+    return f"{pool.n_queries} queries, {len(pool.candidates)} candidates against '{pool.baseline}'"
+
+
+def met(pool: Pool, query: str) -> tuple[str, str]:
+    """Name the query itself, and whom its candidates are compared with: the opponent, or baseline.
+
+    Raises:
+        InputError: a query that the pool does not have.
+    """
+    place = pool.place(query)
+    if not has_pairs(pool):
+        return query, pool.baseline
+    opponent = pool.models[place % (pool.n_models - 2) + 1]
+    return query.removesuffix(f" vs {opponent}"), opponent
+
+
 class PairsCourse:
     """A race over all pairs in the cells of a pool of all pairs; it has what `Race` needs.
 
