@@ -50,8 +50,10 @@ def _of_race(race: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _shown(value: object) -> str:
-    """Return a value on one line; dictionaries as name = value."""
+    """Return a value on one line; dictionaries as name = value, a panel's one after the other."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {_shown(each)}" for name, each in value.items()) or "none"
+    if isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+        return "; ".join(_shown(each) for each in value)
     words = {None: "none", True: "yes", False: "no"}
     return words[value] if value is None or isinstance(value, bool) else str(value)
