@@ -128,5 +128,5 @@ class Purse:
         before = f", {self.before:.4g} of it in runs before" if self.before else ""
         return (
             f"the budget of {self.budget:g} is reached: {self._spent:.4g} is spent{before}, and "
-            f"the next request may cost {most:.2g}; a larger budget goes on."
+            f"the next request may cost {most:.2g}; give a larger one to go on."
         )

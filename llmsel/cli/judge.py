@@ -34,11 +34,11 @@ from llmsel.cli.verdicts import failed_in, finish, tell, warned
 from llmsel.judging.collect import annotate, judge_race, outlook
 from llmsel.judging.judges import Judge
 from llmsel.judging.log import AnnotationLog
-from llmsel.judging.provenance import bias
+from llmsel.judging.provenance import bias, judges_of
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import Pool
 from llmsel.racing.audit import Audit
-from llmsel.racing.pairs import has_pairs
+from llmsel.racing.pairs import comparisons, has_pairs
 from llmsel.racing.race import Race, RaceVerdict
 from llmsel.session import Answer
 
@@ -206,9 +206,8 @@ def _ask(plan: Plan, judge: Judge, race: Race | None, *, budget: float | None, y
     if bill is None:
         return
     rest = f"{plan.queries} queries are asked for."
-    calls = plan.pool.n_queries * len(plan.pool.candidates)
+    calls = comparisons(plan.pool)
     if race is not None and has_pairs(plan.pool):
-        calls //= 2
         rest = "a race stops earlier, which is not forecast without a baseline."
     elif race is not None:
         delta, batch = race.settings["delta"], race.settings["batch"]
@@ -312,9 +311,12 @@ def _beside(contents: Contents, judge: Judge) -> list[str]:
         lines.append(f"spent now: {requests:.0f} requests, cost {cost:.4g}{log}")
     if (cheap := worth(contents)) is not None:
         lines.append(f"{cheap['words']}; {cheap['verdicts']} of its verdicts were bought")
-    if (both := _bias(contents.given)) is not None:
+    measured = {name: bias(contents.given, name) for name in judges_of(contents.given)}
+    measured = {name: both for name, both in measured.items() if both["pairs"]}
+    for name, both in measured.items():
+        who = f"{name}: " if len(measured) > 1 else ""
         lines.append(
-            f"both orders agree on {both['agreement']:.0%} of {both['pairs']:.0f} pairs; the "
+            f"{who}both orders agree on {both['agreement']:.0%} of {both['pairs']:.0f} pairs; the "
             f"order alone decides {both['position_bias']:.0%}"
         )
     return lines

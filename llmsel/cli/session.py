@@ -315,4 +315,8 @@ def report_command(
     from llmsel.reporting.page import write_report
 
     answers = Path(source.pool)
-    say(write_report(log, source.read(), output, answers=answers if answers.is_file() else None))
+    say(
+        write_report(
+            log, source.read(pairs=True), output, answers=answers if answers.is_file() else None
+        )
+    )

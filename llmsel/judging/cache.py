@@ -36,15 +36,18 @@ class VerdictCache:
         """Tell whether the verdict is known."""
         return key in self._known
 
-    def get(self, key: str) -> Said | None:
-        """Return a known verdict and its reason, or None."""
-        return self._known.get(key)
+    def get(self, key: str) -> str | None:
+        """Return a known verdict, or None."""
+        return self._known.get(key, (None, None))[0]
 
-    def keep(self, key: str, said: Said) -> None:
+    def reason(self, key: str) -> str | None:
+        """Return the reason of a known verdict, or None."""
+        return self._known.get(key, (None, None))[1]
+
+    def keep(self, key: str, verdict: str, reason: str | None = None) -> None:
         """Keep a verdict; one that cannot be written is kept in memory, with a warning."""
-        verdict, reason = said
         with self._lock:
-            self._known[key] = said
+            self._known[key] = verdict, reason
             if self._path is None:
                 return
             more = {} if reason is None else {"reason": reason}

@@ -238,7 +238,7 @@ class LLMJudge(Judge):
         chat = self.messages(query, first, second)
         key = self._key(chat)
         if (known := self._cache.get(key)) is not None:
-            return known
+            return known, self._cache.reason(key)
         quotable = any(THOUGHT in message["content"] for message in chat)
         why = ""
         for _ in range(1 + self._retries):
@@ -246,9 +246,9 @@ class LLMJudge(Judge):
             replies.append(reply)
             verdict = parse(reply.text, reply.finish, quotable=quotable)
             if verdict is not None:
-                said = verdict, reason_in(reply.text) if self.brief.reasons else None
-                self._cache.keep(key, said)
-                return said
+                reason = reason_in(reply.text) if self.brief.reasons else None
+                self._cache.keep(key, verdict, reason)
+                return verdict, reason
             why = "no clear verdict" if reply.finish != "length" else CUT_OFF
             why += f" in {1 + self._retries} replies; the last was '{short(reply.text)}'"
             # the same request would get the same reply

@@ -9,17 +9,19 @@ from itertools import pairwise
 from typing import Any
 
 from llmsel.judging.replay import Annotation, Contents, certifies
+from llmsel.racing.pairs import described
 from llmsel.racing.race import RaceVerdict
 
 FEW = 0.5  # a judge that agrees with itself less often than this mostly follows the order
 ENOUGH = 4  # pairs in both orders, before that is said
 
 
-def bias(given: Iterable[Annotation]) -> dict[str, float]:
+def bias(given: Iterable[Annotation], judge: str | None = None) -> dict[str, float]:
     """Measure a judge's position bias on the comparisons it saw in both orders.
 
     Args:
         given: the annotations; of a panel's, what each member said counts by itself.
+        judge: only what this judge, or member of a panel, said; None for all.
 
     Returns:
         ``pairs``: comparisons with a verdict in both orders, identical responses counted once;
@@ -30,9 +32,11 @@ def bias(given: Iterable[Annotation]) -> dict[str, float]:
     pairs: dict[Any, list[str]] = {}
     for entry in given:
         cell = entry.query, entry.model if entry.group is None else entry.group
-        for place, detail in enumerate((entry.detail, *_members(entry.detail))):
+        own = {"by": entry.by, **entry.detail}
+        for place, detail in enumerate((own, *_members(entry.detail))):
             said = detail.get("verdicts", [])
-            if isinstance(said, list) and len(said) == 2 and all(isinstance(v, str) for v in said):
+            both = isinstance(said, list) and len(said) == 2
+            if both and all(isinstance(v, str) for v in said) and judge in (None, detail.get("by")):
                 pairs[*cell, place] = said
     n = len(pairs)
 
@@ -70,17 +74,19 @@ def warnings_of(contents: Contents) -> tuple[str, ...]:
     found += [
         f"{change} Begin a new log to have one judge judge all." for change in _turns(contents)
     ]
-    measured = bias(contents.given)
-    if measured["pairs"] >= ENOUGH and measured["agreement"] < FEW:
-        found.append(
-            f"the judge agrees with itself in {measured['agreement']:.0%} of "
-            f"{measured['pairs']:.0f} pairs shown in both orders: the judge mostly follows the "
-            "order it is shown; take a better one."
-        )
+    judges = judges_of(contents.given)
+    for judge in judges:
+        measured = bias(contents.given, judge)
+        if measured["pairs"] >= ENOUGH and measured["agreement"] < FEW:
+            found.append(
+                f"the judge '{judge}' agrees with itself in {measured['agreement']:.0%} of "
+                f"{measured['pairs']:.0f} pairs shown in both orders: it mostly follows the order "
+                "it is shown; take a better one."
+            )
     found += [
         f"the judge '{judge}' is also a model of the pool: judges favour their own answers; take "
         "another judge or leave that model out."
-        for judge in _judges(contents)
+        for judge in judges
         if twins(judge, contents.pool.models)
     ]
     if failed := failures(contents.given):
@@ -92,10 +98,10 @@ def warnings_of(contents: Contents) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _judges(contents: Contents) -> list[str]:
+def judges_of(given: Sequence[Annotation]) -> list[str]:
     """Name whoever judged, a panel's members too."""
-    said = [each for entry in contents.given for each in _members(entry.detail)]
-    return sorted({each.by for each in contents.given} | {str(each.get("by")) for each in said})
+    said = [each for entry in given for each in _members(entry.detail)]
+    return sorted({entry.by for entry in given} | {str(each.get("by")) for each in said})
 
 
 def remarks_of(contents: Contents) -> tuple[str, ...]:

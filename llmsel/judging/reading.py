@@ -71,8 +71,8 @@ def _spoken(reply: str, finish: str | None, *, quotable: bool) -> str | None:
     thought, found, said = reply.partition("</think>")
     if found and (finish in CUT or (quotable and not thought.lstrip().startswith("<think>"))):
         return None
-    if "<think" in said or THOUGHT in said or (not found and "<think" in thought):
-        return None  # still thinking, or quoting what ends a thought
+    if "<think" in said or (not found and "<think" in thought):
+        return None  # still thinking
     said = (said if found else thought).strip()
     fenced = _FENCE.fullmatch(said)
     return fenced[1].strip() if fenced else said

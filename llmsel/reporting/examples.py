@@ -5,8 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
-from llmsel.judging.replay import Annotation, Contents
+from llmsel.judging.replay import Contents
 from llmsel.pool import NO_ANSWER
+from llmsel.reporting.sides import Side, sides
 
 EACH = 3  # wins, and as many losses
 TEXT, ANSWER = 400, 900  # characters of a query and of an answer that are shown
@@ -14,10 +15,11 @@ TEXT, ANSWER = 400, 900  # characters of a query and of an answer that are shown
 
 @dataclasses.dataclass(frozen=True)
 class Example:
-    """One comparison: the query's id and text, both answers, and who judged it."""
+    """One comparison: the query's id and text, whom it was with, both answers, and the judge."""
 
     query: str
     text: str
+    against: str
     answer: str
     other: str
     by: str
@@ -58,28 +60,23 @@ def examples(contents: Contents, model: str, *, each: int = EACH) -> Examples | 
         return None
     seed = contents.header["seed"] if contents.race is None else contents.race.get("seed")
     judged = sorted(
-        (entry for entry in contents.given if entry.model == model),
-        key=lambda entry: hashlib.sha256(f"{seed}|{entry.query}".encode()).digest(),
+        (side for side in sides(contents) if side.model == model),
+        key=lambda side: hashlib.sha256(f"{seed}|{side.entry.query}".encode()).digest(),
     )
-    won, lost = ([entry for entry in judged if entry.outcome == code] for code in (1, -1))
+    won, lost = ([side for side in judged if side.outcome == code] for code in (1, -1))
     if not won and not lost:
         return None
-    wins, losses = (
-        tuple(_example(contents, entry) for entry in side[:each]) for side in (won, lost)
-    )
+    wins, losses = (tuple(_example(contents, side) for side in some[:each]) for some in (won, lost))
     return Examples(model, wins, losses, won=len(won), lost=len(lost))
 
 
-def _example(contents: Contents, entry: Annotation) -> Example:
-    pool = contents.pool
+def _example(contents: Contents, side: Side) -> Example:
+    pool, entry = contents.pool, side.entry
     row = pool.responses_to(entry.query)
-    return Example(
-        entry.query,
-        _cut(pool.text_of(entry.query), TEXT),
-        _answer(row[entry.model]),
-        _answer(row[pool.baseline]),
-        entry.by,
-    )
+    answers = [_answer(row[entry.model]), _answer(row[pool.baseline])]
+    mine, other = answers if entry.model == side.model else answers[::-1]
+    text = _cut(pool.text_of(entry.query), TEXT)
+    return Example(side.query, text, side.against, mine, other, entry.by)
 
 
 def _answer(text: str) -> str:

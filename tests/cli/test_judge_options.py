@@ -69,11 +69,13 @@ def test_a_panel_is_a_file_and_a_member_may_think_as_long_as_it_likes(tmp_path):
             )
         )
         panel = ("judge", log, *POOL, "--panel", path, "--yes")
-        told = ok(*panel)
+        told = ok(*panel, code=1)  # a member that follows the order is a warning
         assert "'gamma' is the best of this pool" in told and "spent now: " in told
+        assert "the judge 'org/odd' agrees with itself in 0% of 4 pairs" in told
+        assert "thinks: both orders agree on 100% of 4 pairs" in told
         sent = {body["model"]: body for body in server.bodies}
         asked = len(server.bodies)
-        ok(*panel)
+        ok(*panel, code=1)
         assert len(server.bodies) == asked == 4 * 2 * 3
     assert set(sent) == {"org/odd", "thinks", "third"}
     assert "max_tokens" not in sent["thinks"] and sent["third"]["max_tokens"] == 200
@@ -104,7 +106,7 @@ def test_a_budget_stops_the_command_as_calls_do(tmp_path):
 
 @pytest.mark.parametrize("more", [(), ("--plain",)])
 def test_every_worker_has_a_request_in_flight(tmp_path, more):
-    """Each of twelve requests waits until all twelve are there, so fewer would never end."""
+    """The first twelve requests wait for each other."""
     answers, workers = tmp_path / "answers.jsonl", 12
     rows = [
         {"model": f"m{j}", "query_id": f"q{i}", "query": f"q{i}?", "response": "x" * (j + 1)}
@@ -115,9 +117,10 @@ def test_every_worker_has_a_request_in_flight(tmp_path, more):
     together = threading.Event()
 
     def answer(body, number):
-        if server.now == workers:
+        if number == server.now == workers:
             together.set()
-        together.wait(20)
+        if number <= workers:
+            together.wait(20)
         return longer(body)
 
     pool = ("--pool", answers, "--baseline", "m0", "--workers", workers, "--yes", "--json")

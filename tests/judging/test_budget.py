@@ -9,13 +9,14 @@ from helpers.servers import longer, pool_of
 from llmsel._base.errors import InputError
 from llmsel.answers.prices import BudgetSpent, Prices, Purse
 from llmsel.judging.carry import carry
+from llmsel.judging.cheap import Beside
 from llmsel.judging.collect import annotate, judge_race
 from llmsel.judging.judges import ProgramJudge
 from llmsel.judging.llm import LLMJudge
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.panel import Panel
 from llmsel.judging.replay import read_log
-from llmsel.racing.race import Race
+from llmsel.racing.race import Race, Task
 
 ONE = Prices(0, 100_000)  # a reply of the loopback server has 10 tokens: 1; of 20 at most: 2
 AT_MOST = {"max_tokens": 20}
@@ -53,7 +54,7 @@ def test_a_race_stops_before_its_budget_and_goes_on_with_a_larger_one(tmp_path, 
 def test_whole_queries_end_with_the_reason(tmp_path):
     pool = pool_of("a", "bb", "ccc", queries=9)
     with serve(longer) as server, AnnotationLog(tmp_path / "log", pool) as log:
-        with pytest.raises(BudgetSpent, match="a larger budget goes on"):
+        with pytest.raises(BudgetSpent, match="give a larger one to go on"):
             annotate(log, judge_of(server), budget=13)
         assert len(server.bodies) == 12 and len(log.given) == 6
         annotate(log, judge_of(server), queries=1)  # no limit any more
@@ -96,6 +97,11 @@ def test_a_cheap_judge_spends_of_the_same_budget(tmp_path):
         spent = dear.spent["cost"] + cheap.spent["cost"]
         assert found.certified or spent == 170
         assert log.contents.cost == spent
+        cheap.limit(Purse(1.0))
+        known = dict(log.contents.cheap)
+        with pytest.raises(BudgetSpent):  # and what it could not pay for is not noted as unknown
+            Beside(cheap).fill(log, [Task(q, None, ("c0",)) for q in pool.queries])
+        assert log.contents.cheap == known
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,11 @@ def described(pool: Pool) -> str:
     return f"{pool.n_queries} queries, {len(pool.candidates)} candidates against '{pool.baseline}'"
 
 
+def comparisons(pool: Pool) -> int:
+    """Count what there is to compare in a pool, equal answers included."""
+    return pool.n_queries * len(pool.candidates) // (2 if has_pairs(pool) else 1)
+
+
 def met(pool: Pool, query: str) -> tuple[str, str]:
     """Name the query itself, and whom its candidates are compared with: the opponent, or baseline.
 
