@@ -16,6 +16,7 @@ from typing import Any
 from llmsel.pool import Pool
 
 Event = Mapping[str, Any]
+BOTH_WAYS = ("identical", "no answer", "context")  # details that are of no side
 
 
 def verdict_key(text: str, response: str, baseline_response: str) -> str:
@@ -111,13 +112,12 @@ def _one_order(settings: Any) -> bool:
 def _turned(entry: Event, key: str) -> dict[str, Any]:
     """The same verdict from the other side; what else was noted is kept where it can be turned."""
     swapped = {"candidate first": "baseline first", "baseline first": "candidate first"}
-    detail: dict[str, Any] = {
-        name: True for name in ("identical", "no answer") if entry["detail"].get(name)
-    }
-    if not entry["detail"].get("turned"):  # twice turned is as it was
+    held = entry["detail"]
+    detail: dict[str, Any] = {name: held[name] for name in BOTH_WAYS if name in held}
+    if not held.get("turned"):  # twice turned is as it was
         detail["turned"] = True
-    for name in {"verdicts", "reasons", "scores"} & entry["detail"].keys():
-        noted = entry["detail"][name]  # of candidate and baseline, or in either order
+    for name in ("verdicts", "reasons", "scores"):  # of either order, or candidate and baseline
+        noted = held.get(name)
         if isinstance(noted, list) and len(noted) == 2:
             detail[name] = noted[::-1]
     return {
