@@ -287,7 +287,7 @@ def _ends(said: RaceVerdict | Answer, *, pairs: bool) -> dict[str, str]:
     if isinstance(said, Answer):
         return {model: percent(chance) for model, chance in said.chance.items()}
     ends = dict.fromkeys(said.live, "still in")
-    what = "comparisons" if pairs else "queries"
+    what = "calls" if pairs else "queries"
     ends |= {model: f"dropped after {t} {what}" for model, t in said.dropped.items()}
     return ends | dict.fromkeys(said.winners, "named" if said.stop else "leads")
 
@@ -307,7 +307,10 @@ def _curve(pool: Pool, rows: np.ndarray, leader: int) -> markupsafe.Markup | Non
     )
     with style.context("default"):  # a notebook's own theme would give the page another look
         figure = Figure(figsize=(7.2, 2.8), layout="constrained")
-        figures.settling(table, figure.subplots())
+        axes = figure.subplots()
+        figures.settling(table, axes)
+        if has_pairs(pool):
+            axes.set_xlabel("comparisons judged")
         drawn = inline_svg(figure, f"win rate of {pool.models[leader]}")
     return markupsafe.Markup(drawn)
 

@@ -172,7 +172,7 @@ def test_what_is_turned_tells_how_it_was_shown(tmp_path):
     with AnnotationLog(tmp_path / "old.jsonl", pool) as log:
         log.record("q0", {"a": 1}, by="me", order="baseline first")
         log.begin_judge(orders)
-        said = {"verdicts": ["A", "tie"], "scores": [3, 2], "why": "of the candidate"}
+        said = {"verdicts": ["A", "tie"], "scores": [3, 2], "context": "abc", "why": "of one"}
         log.record("q1", {"a": 0}, by="gpt", order="both", detail=said)
         log.begin_judge({"name": "panel", "members": [{"orders": ["candidate first"]}]})
         log.record("q2", {"a": 1}, by="gpt", order="candidate first", detail={"verdicts": ["A"]})
@@ -182,7 +182,8 @@ def test_what_is_turned_tells_how_it_was_shown(tmp_path):
     first, second = read_log(tmp_path / "new.jsonl", now).bank.values()
     assert (first["outcome"], first["order"]) == (-1, "candidate first")
     assert (second["outcome"], second["order"]) == (0, "both")
-    assert second["detail"] == {"turned": True, "verdicts": ["tie", "A"], "scores": [2, 3]}
+    turned = {"turned": True, "context": "abc", "verdicts": ["tie", "A"], "scores": [2, 3]}
+    assert second["detail"] == turned
 
 
 def test_a_race_takes_carried_verdicts_only_as_it_asks(tmp_path):
