@@ -239,7 +239,7 @@ class RaceOptions:
         """Make the rule of a race over all pairs; what is not named stays as in the log."""
         if self.heuristic or self.plain or self.best is not None:
             raise InputError(
-                "--pairs has rules of its own: leave --plain, --heuristic, --best out."
+                "--pairs has rules of its own: leave --plain, --heuristic and --best out."
             )
         if self.winner is not None and self.winner not in WINNERS:
             raise unknown("winner", self.winner, WINNERS)

@@ -31,7 +31,7 @@ from llmsel.judging.replay import Contents, read_log, replay
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.elimination import Certified, Heuristic
 from llmsel.racing.forecast import DELTAS
-from llmsel.racing.pairs import has_pairs
+from llmsel.racing.pairs import has_pairs, met
 from llmsel.racing.race import Race, RaceVerdict, Task
 from llmsel.session import Answer, Question, Session
 
@@ -126,7 +126,8 @@ def _first(task: Task, run: Race, pool: Pool) -> Question:
     responses = None
     if pool.responses is not None:
         row = pool.responses_to(task.query)
-        responses = {model: row[model] for model in (*task.models, pool.baseline)}
+        responses = {model: row[model] for model in task.models}
+        responses[met(pool, task.query)[1]] = row[pool.baseline]
     models = len(pool.models) - has_pairs(pool)
     reason = f"race, in random order; {len(run.live)} of {models} models can still be named"
     return Question(task.query, task.text, responses, reason)

@@ -18,16 +18,13 @@ import numpy as np
 from llmsel.pool import Pool
 
 Event = Mapping[str, Any]
-<<<<<<< HEAD
+BOTH_WAYS = ("identical", "no answer", "context")  # details that are of no side
 Context = Callable[[str], str | None]  # query text -> hash of what else its verdicts depend on
 
 
 def no_context(_query: str) -> str | None:
     """The context of a judge that is shown nothing but query and answers."""
     return None
-=======
-BOTH_WAYS = ("identical", "no answer", "context")  # details that are of no side
->>>>>>> calibrate
 
 
 def verdict_key(text: str, response: str, baseline_response: str) -> str:
@@ -153,18 +150,9 @@ def _one_order(settings: Any) -> bool:
 def _turned(entry: Event, key: str) -> dict[str, Any]:
     """The same verdict from the other side; what else was noted is kept where it can be turned."""
     swapped = {"candidate first": "baseline first", "baseline first": "candidate first"}
-<<<<<<< HEAD
-    detail: dict[str, Any] = {
-        name: True for name in ("identical", "no answer") if entry["detail"].get(name)
-    }
-    if "context" in entry["detail"]:  # what the judge was shown beside the answers
-        detail["context"] = entry["detail"]["context"]
-    if not entry["detail"].get("turned"):  # twice turned is as it was
-=======
     held = entry["detail"]
     detail: dict[str, Any] = {name: held[name] for name in BOTH_WAYS if name in held}
     if not held.get("turned"):  # twice turned is as it was
->>>>>>> calibrate
         detail["turned"] = True
     for name in ("verdicts", "reasons", "scores"):  # of either order, or candidate and baseline
         noted = held.get(name)
