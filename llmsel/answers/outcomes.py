@@ -1,8 +1,9 @@
-"""Recorded verdicts and scores as a pool with outcomes against a baseline."""
+"""Recorded verdicts and scores as a pool with outcomes: against a baseline, or over all pairs."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,12 @@ from llmsel._base.errors import InputError, unknown
 from llmsel._base.terminal import short
 from llmsel.answers.missing import DROP, KEEP, LOSS, REFUSE, check_rule, refusal
 from llmsel.pool import MISSING, Pool
+from llmsel.racing.pairs import all_pairs
 
 
 def pool_of_verdicts(
     verdicts: pd.DataFrame,
-    baseline: str,
+    baseline: str | None,
     *,
     answers: pd.DataFrame | None = None,
     missing: str = REFUSE,
@@ -30,7 +32,8 @@ def pool_of_verdicts(
 
     Args:
         verdicts: what `read_verdicts` returned.
-        baseline: any model; those that were compared with it are the candidates.
+        baseline: any model; those that were compared with it are the candidates. None for none: a
+            pool of all pairs, see `llmsel.all_pairs`.
         answers: what `read_answers` returned, for responses, texts and categories; None takes those
             that the verdicts bring, if they have them for every model.
         missing: ``"refuse"``: all that is missing is told; ``"drop"`` the queries; ``"loss"``; or
@@ -44,6 +47,14 @@ def pool_of_verdicts(
     check_rule(missing, also=(KEEP,))
     need_columns(verdicts, ("query_id", "model_a", "model_b", "points"), "verdicts")
     known = dict.fromkeys([*verdicts["model_a"], *verdicts["model_b"]])
+    if baseline is None:
+        if missing == LOSS:
+            raise InputError(
+                "a missing verdict between two models is the loss of neither; see keep."
+            )
+        brought = _answers_in(verdicts) if answers is None else answers
+        make = partial(pool_of_verdicts, verdicts, missing=KEEP, name=name)
+        return _over_pairs(make, verdicts, list(known), brought, missing)
     if baseline not in known:
         raise unknown("baseline", baseline, known)
     mine = verdicts[(verdicts["model_a"] == baseline) | (verdicts["model_b"] == baseline)]
@@ -69,7 +80,7 @@ def pool_of_verdicts(
 
 def pool_of_scores(
     scores: pd.DataFrame,
-    baseline: str,
+    baseline: str | None,
     *,
     margin: float = 0.0,
     answers: pd.DataFrame | None = None,
@@ -80,7 +91,7 @@ def pool_of_scores(
 
     Args:
         scores: what `read_scores` returned; a query's epochs count as their mean.
-        baseline: any of the models.
+        baseline: any of the models, or None for none: a pool of all pairs.
         margin: a difference up to it is a draw, in the unit of the scores.
         answers: see `pool_of_verdicts`.
         missing: see `pool_of_verdicts`; an epoch without a score makes the score missing.
@@ -92,6 +103,10 @@ def pool_of_scores(
     check_rule(missing, also=(KEEP,))
     need_columns(scores, ("model", "query_id", "score"), "scores")
     models = list(dict.fromkeys(scores["model"]))
+    if baseline is None:
+        kept = LOSS if missing == LOSS else KEEP
+        make = partial(pool_of_scores, scores, margin=margin, missing=kept, name=name)
+        return _over_pairs(make, scores, models, answers, missing)
     if baseline not in models:
         raise unknown("baseline", baseline, models)
     epochs = scores.assign(epoch=scores.get("epoch", 1))
@@ -106,6 +121,50 @@ def pool_of_scores(
         won = lost.mul(0).add(means[baseline].isna(), axis=0).astype(bool) & ~lost
         outcomes = outcomes.mask(won, 1.0).mask(lost, -1.0)
     return _assemble(outcomes, baseline, answers=answers, table=scores, missing=missing, name=name)
+
+
+def _over_pairs(
+    make: Callable[[str], Pool],
+    table: pd.DataFrame,
+    models: list[str],
+    answers: pd.DataFrame | None,
+    missing: str,
+) -> Pool:
+    """Make the pool of all pairs from that of each baseline, without answers and gaps kept."""
+    if len(models) < 2:
+        raise InputError(f"only '{models[0]}' is there; two models at least are compared.")
+    queries = list(dict.fromkeys(table["query_id"].astype(str)))
+    outcomes = np.full((len(models), len(models), len(queries)), MISSING, dtype=np.int8)
+    for b, baseline in enumerate(models):
+        pool = make(baseline)
+        places = [queries.index(query) for query in pool.queries]
+        for model in pool.models:
+            column = pool.need("outcomes")[:, pool.column(model)]
+            outcomes[models.index(model), b, places] = column
+    outcomes[np.arange(len(models)), np.arange(len(models))] = 0
+    gaps = np.argwhere(np.triu((outcomes == MISSING).transpose(2, 0, 1), 1))
+    if len(gaps) and missing == REFUSE:
+        named = [
+            f"'{short(models[a])}' against '{short(models[b])}' on '{short(queries[i])}'"
+            for i, a, b in gaps
+        ]
+        raise refusal(named, "verdict")
+    keep = np.ones(len(queries), dtype=bool)
+    if missing == DROP:
+        keep[gaps[:, 0]] = False
+    if not keep.any():
+        raise InputError("no query has the verdicts of all pairs; say missing=keep.")
+    kept = tuple(query for query, stays in zip(queries, keep, strict=True) if stays)
+    plain = Pool(
+        kept,
+        tuple(models),
+        models[0],
+        texts=_per_query(table, "query", kept),
+        categories=_per_query(table, "category", kept),
+        name=pool.name,
+    )
+    plain = plain if answers is None else _with_answers(plain, answers)
+    return all_pairs(plain, outcomes[:, :, keep])
 
 
 def _assemble(

@@ -132,7 +132,9 @@ class Source:
         if self.pairs and self.baseline is not None:
             raise InputError("with --pairs no model is the baseline: leave --baseline out.")
         pool = self._read()
-        return all_pairs(pool) if self.pairs else pool
+        if has_pairs(pool) and not pairs:
+            raise InputError(f"this command is about one baseline; '{self.pool}' has all pairs.")
+        return all_pairs(pool) if self.pairs and not has_pairs(pool) else pool
 
     def _read(self) -> Pool:
         if self.pool.endswith(".npz"):

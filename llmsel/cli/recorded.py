@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import pandas as pd
 import typer
 
+from llmsel._base.errors import InputError
 from llmsel.answers.missing import REFUSE
 from llmsel.answers.outcomes import pool_of_scores, pool_of_verdicts
 from llmsel.answers.read import read_answers
@@ -21,6 +23,7 @@ from llmsel.cli.guard import say
 from llmsel.cli.options import AsJson, facts
 from llmsel.judging.log import AnnotationLog
 from llmsel.pool import MISSING, Pool
+from llmsel.racing.pairs import met, standing_of, used_cells
 from llmsel.session import Answer, Session
 
 
@@ -33,7 +36,12 @@ def import_command(
             "model_a, model_b, winner. Or scores, as for `llmsel compare`."
         ),
     ],
-    baseline: Annotated[str, typer.Option(help="The model all others are compared with.")],
+    baseline: Annotated[
+        str | None, typer.Option(help="The model all others are compared with.")
+    ] = None,
+    pairs: Annotated[
+        bool, typer.Option("--pairs", help="No baseline: every model against every other.")
+    ] = False,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The pool, for --pool of other commands.")
     ] = Path("pool.npz"),
@@ -58,19 +66,26 @@ def import_command(
     llmsel import results/*/weighted_alpaca_eval_gpt4_turbo/annotations.json --baseline gpt4_turbo
 
     llmsel import logs/ --baseline org/small --metric accuracy --log outcomes.jsonl
+
+    llmsel import battles.csv --pairs --missing keep
     """
+    if (baseline is None) != pairs:
+        raise InputError("name the model all others are compared with, --baseline, or say --pairs.")
     texts = None if answers is None else read_answers(answers, missing=missing_answers(missing))
     table, verdicts = _read(source, judge=judge, metric=metric, filter_=filter)
     make = pool_of_verdicts if verdicts else partial(pool_of_scores, margin=margin)
     pool = make(table, baseline, answers=texts, missing=missing, name=output.stem)
     written = pool.save(output)
     by = judge or ("recorded verdicts" if verdicts else metric or "recorded scores")
-    said = _decide(pool, log, by)
-    if as_json:
-        found = {"pool": str(written), "queries": pool.n_queries, "models": pool.models}
-        say(json.dumps(found | facts(said), indent=2))
+    found = {"pool": str(written), "queries": pool.n_queries, "models": pool.models}
+    if pairs:
+        said, statement = _standing(pool, log, by)
+        found |= {"queries": len({met(pool, q)[0] for q in pool.queries}), "models": said["models"]}
     else:
-        say(f"{pool} in {written}\n{said.statement}")
+        answer = _decide(pool, log, by)
+        said, statement = facts(answer), answer.statement
+    about = f"all pairs of '{pool.name}'" if pairs else repr(pool)
+    say(json.dumps(found | said, indent=2) if as_json else f"{about} in {written}\n{statement}")
 
 
 def missing_answers(missing: str) -> str:
@@ -86,6 +101,18 @@ def _read(
     if first.suffix != ".eval" and holds_verdicts(first):
         return read_verdicts(source, judge=judge), True
     return read_scores(source, metric=metric, filter=filter_), False
+
+
+def _standing(pool: Pool, log: Path | None, by: str) -> tuple[dict[str, object], str]:
+    """Say who wins over all pairs; the log takes every outcome that is there."""
+    unbeaten, statement = standing_of(pool)
+    if log is not None:
+        outcomes, used = pool.need("outcomes"), used_cells(pool)
+        with AnnotationLog(log, pool.hide_outcomes()) as opened:
+            for i, j in np.argwhere(used & (outcomes != MISSING)):
+                known = {pool.models[j]: int(outcomes[i, j])}
+                opened.record(pool.queries[i], known, by=by)
+    return {"models": pool.candidates, "unbeaten": unbeaten, "statement": statement}, statement
 
 
 def _decide(pool: Pool, log: Path | None, by: str) -> Answer:

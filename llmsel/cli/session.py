@@ -213,6 +213,8 @@ def status(log: Log, source: Source, as_json: AsJson = False) -> None:
     Example: llmsel session status log.jsonl --pool answers.jsonl --baseline gpt-4 --json
     """
     contents = read_log(log, source.read(pairs=True))
+    if has_pairs(contents.pool) and contents.race is None:
+        raise InputError(f"'{log}' holds no race yet; llmsel judge {log} --pairs begins one.")
     said: Answer | RaceVerdict = verdict_of(contents) or contents.session.best()
     if as_json:
         say(json.dumps({**facts(said), **warned(said, contents)}, indent=2))

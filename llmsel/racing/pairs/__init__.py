@@ -70,6 +70,7 @@ from llmsel.racing.pairs.layout import (
     has_pairs,
     met,
 )
+from llmsel.racing.pairs.recorded import standing_of, used_cells
 from llmsel.racing.pairs.rule import Borda, Condorcet, PairsRule
 
 __all__ = [
@@ -85,4 +86,6 @@ __all__ = [
     "described",
     "has_pairs",
     "met",
+    "standing_of",
+    "used_cells",
 ]
