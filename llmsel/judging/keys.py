@@ -14,6 +14,7 @@ from typing import Any
 
 from llmsel.pool import Pool
 
+ADJUDICATED = "adjudicated"  # the entry of a line that decides between two people
 Event = Mapping[str, Any]
 
 
@@ -37,6 +38,24 @@ def key_of(pool: Pool, query: str, model: str) -> str | None:
     return verdict_key(pool.text_of(query), row[pool.column(model)], row[pool.baseline_index])
 
 
+def alike(pool: Pool, query: str, model: str) -> tuple[str, ...]:
+    """Candidates with the very answer of a candidate to a query; itself in a pool without answers.
+
+    Args:
+        pool: of the query.
+        query: its id.
+        model: a candidate.
+
+    Returns:
+        In the pool's order.
+    """
+    if pool.responses is None:
+        return (model,)
+    row = pool.responses[pool.place(query)]
+    own = row[pool.column(model)]
+    return tuple(each for each in pool.candidates if row[pool.column(each)] == own)
+
+
 def keys_of(pool: Pool) -> Counter[str]:
     """Keys of all cells of a pool, and how many cells have each; none without responses."""
     found = (key_of(pool, query, model) for query in pool.queries for model in pool.candidates)
@@ -56,6 +75,7 @@ def standing(events: Iterable[Event], pool: Pool | None = None) -> dict[str, dic
         ``judge`` (the settings of an LLM or program; None for a person), ``detail``.
     """
     cells: dict[tuple[str, str], dict[str, Any]] = {}
+    firsts: dict[tuple[str, str], dict[str, Any]] = {}  # that an adjudication replaced
     bank: dict[str, dict[str, Any]] = {}
     judge: Mapping[str, Any] | None = None
     for event in events:
@@ -66,10 +86,32 @@ def standing(events: Iterable[Event], pool: Pool | None = None) -> dict[str, dic
         elif "undo" in event:
             for model in event["models"]:
                 cells.pop((event["undo"], model), None)
-        elif "outcome" in event:
+                firsts.pop((event["undo"], model), None)
+        elif ADJUDICATED in event:
+            _decide(cells, firsts, event)
+        elif event.get("withdrawn") == ADJUDICATED:
+            for model in event["models"]:
+                if (first := firsts.pop((event["query"], model), None)) is not None:
+                    cells[event["query"], model] = first
+        elif "query" in event and "outcome" in event:
             cells[event["query"], event["model"]] = _entry(event, judge, pool)
     given = {e["key"]: e for e in cells.values() if e["key"] and e["outcome"] is not None}
     return bank | given
+
+
+def _decide(
+    cells: dict[tuple[str, str], dict[str, Any]],
+    firsts: dict[tuple[str, str], dict[str, Any]],
+    event: Event,
+) -> None:
+    """Let an adjudication take the place of the verdicts on its pair."""
+    for model in event["models"]:
+        cell = event[ADJUDICATED], model
+        if cell in cells:
+            first = firsts.setdefault(cell, cells[cell])
+            mine = {key: event[key] for key in ("outcome", "order", "by", "time")}
+            kept = {key: first[key] for key in mine}
+            cells[cell] = {**first, **mine, "detail": {**first["detail"], "first": kept}}
 
 
 def _entry(event: Event, judge: Mapping[str, Any] | None, pool: Pool | None) -> dict[str, Any]:
