@@ -9,6 +9,7 @@ __all__ = [
     "Group",
     "Judge",
     "LLMJudge",
+    "Overlap",
     "ProgramJudge",
     "Verdict",
     "advance",
@@ -21,6 +22,7 @@ __all__ = [
     "fill",
     "groups",
     "judge_race",
+    "overlap",
     "read_log",
     "remarks_of",
     "resume",
@@ -34,6 +36,7 @@ from .inspect_race import Challenge
 from .judges import Group, Judge, ProgramJudge, Verdict, groups
 from .llm import LLMJudge
 from .log import AnnotationLog
+from .overlaps import Overlap, overlap
 from .person import AnnotationView
 from .provenance import bias, failures, remarks_of, warnings_of
 from .repair import Check, check_log

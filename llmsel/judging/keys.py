@@ -84,15 +84,14 @@ def standing(events: Iterable[Event], pool: Pool | None = None) -> dict[str, dic
         elif "judge" in event:
             judge = event["judge"]
         elif "undo" in event:
-            for model in event["models"]:
-                cells.pop((event["undo"], model), None)
-                firsts.pop((event["undo"], model), None)
+            for cell in {(event["undo"], model) for model in event["models"]}:
+                cells.pop(cell, None)
+                firsts.pop(cell, None)
         elif ADJUDICATED in event:
             _decide(cells, firsts, event)
         elif event.get("withdrawn") == ADJUDICATED:
-            for model in event["models"]:
-                if (first := firsts.pop((event["query"], model), None)) is not None:
-                    cells[event["query"], model] = first
+            held = {(event["query"], model) for model in event["models"]} & firsts.keys()
+            cells |= {cell: firsts.pop(cell) for cell in held}
         elif "query" in event and "outcome" in event:
             cells[event["query"], event["model"]] = _entry(event, judge, pool)
     given = {e["key"]: e for e in cells.values() if e["key"] and e["outcome"] is not None}

@@ -11,9 +11,8 @@ from llmsel._base.errors import InputError
 from llmsel.judging.judges import Group, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.people.rendering import EMPTY, STYLE, differences, raw, rendered
-from llmsel.judging.people.turns import KEYS, Pair, Turns
+from llmsel.judging.people.turns import KEYS, Pair, Turns, to_begin
 from llmsel.racing.race import DELTA, Race
-from llmsel.strategies import Random
 
 BUTTONS = {  # key -> text
     "1": "Left is better (1)",
@@ -29,7 +28,7 @@ _STYLE = f"""<style>{STYLE}
 .llmsel-answer {{ padding: 8px; border: 1px solid #8888; border-radius: 4px; max-height: 30em;
   overflow-y: auto; }}
 </style>"""
-# ipywidgets has no key events: where the focus is in the view's cell, and in no text, keys are clicks
+# ipywidgets has no key events: where the focus is in the view's cell, keys are clicks
 _KEYS = """if (!window.llmselKeys) {
   window.llmselKeys = true;
   document.addEventListener("keydown", (event) => {
@@ -81,7 +80,7 @@ class AnnotationView:
     ) -> None:
         """Build the view and show the first pair."""
         log.session.pool.need("responses")
-        if race is None and to_begin(log):
+        if race is None and to_begin(log.contents):
             race = Race(log.session.pool, delta=DELTA)
         if race:
             own = race if log.race is None else race.continuing(log.race)
@@ -234,14 +233,3 @@ class AnnotationView:
 
 def _box(shown: str) -> str:
     return f"<div class='llmsel-answer' dir='auto'>{shown}</div>"
-
-
-def to_begin(log: AnnotationLog) -> bool:
-    """Whether a log is new and in random order, so that a race may begin."""
-    held, session = log.contents, log.session
-    return (
-        not held.known
-        and held.race is None
-        and session.rule is None
-        and type(session.strategy) is Random
-    )

@@ -2,10 +2,10 @@
 
 A log is a JSON Lines file. The first line is a header that names the pool (by content hash), the
 strategy, the seed and the stopping rule; then one line per outcome, undo, second opinion, race
-begun, or judge that takes over. A log that goes on from an older one begins with the verdicts it carries. A query
-is finished, and told to the session, when every candidate has a line (null: not judged). The
-session, and the race if there is one, are therefore functions of the log and the pool: `replay`
-rebuilds the session bit for bit. `llmsel.judging.log` writes such files.
+begun, or judge that takes over. A log that goes on from an older one begins with the verdicts it
+carries. A query is finished, and told to the session, when every candidate has a line (null: not
+judged). The session, and the race if there is one, are therefore functions of the log and the pool:
+`replay` rebuilds the session bit for bit. `llmsel.judging.log` writes such files.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from typing import Any
 
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
+from llmsel.judging.keys import ADJUDICATED
 from llmsel.judging.lines import damage, need_fields, need_words, read_lines
 from llmsel.judging.opening import STAMP, Types, Wanted, begin_session
-from llmsel.judging.opinions import ADJUDICATED, SECOND, Opinions, check_opinion, opinion
+from llmsel.judging.opinions import SECOND, Opinion, Opinions, check_opinion, opinion
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.race import rule_of
 from llmsel.session import Session
@@ -251,23 +252,25 @@ class Contents:
         if SECOND in event:
             self.opinions.second(event, self.lines)
         elif ADJUDICATED in event:
-            said = opinion(event, ADJUDICATED, self.lines)
-            self.opinions.decided[said.pair] = said
-            row = self.rows.get(said.query, {})
-            for model in said.models:
-                if model in row:
-                    first = self.firsts.setdefault((said.query, model), row[model])
-                    kept = {key: getattr(first, key) for key in ("outcome", "order", "by", "time")}
-                    mine = {key: getattr(said, key) for key in kept}
-                    detail = {**first.detail, "first": kept}
-                    self._replace(dataclasses.replace(first, **mine, detail=detail))
-        elif (said_before := self.opinions.withdraw(event)) is not None:
-            for model in said_before.models:
-                if (kept_first := self.firsts.pop((said_before.query, model), None)) is not None:
-                    self._replace(kept_first)
+            self._decide(opinion(event, ADJUDICATED, self.lines))
+        elif (decided := self.opinions.withdraw(event)) is not None:
+            for model in decided.models:
+                if (first := self.firsts.pop((decided.query, model), None)) is not None:
+                    self._replace(first)
+
+    def _decide(self, said: Opinion) -> None:
+        self.opinions.decided[said.pair] = said
+        row = self.rows.get(said.query, {})
+        for model in said.models:
+            if model in row:
+                first = self.firsts.setdefault((said.query, model), row[model])
+                kept = {key: getattr(first, key) for key in ("outcome", "order", "by", "time")}
+                mine = {key: getattr(said, key) for key in kept}
+                detail = {**first.detail, "first": kept}
+                self._replace(dataclasses.replace(first, **mine, detail=detail))
 
     def _replace(self, entry: Annotation) -> None:
-        """Put an outcome in the place of the one that stands; what was learned since is relearned."""
+        """Put an outcome in the place of the one that stands; what came after is learned again."""
         row = self.rows[entry.query]
         place = next(i for i, each in enumerate(self.given) if each is row[entry.model])
         self.given[place] = row[entry.model] = entry

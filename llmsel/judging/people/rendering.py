@@ -91,7 +91,8 @@ def differences(left: str, right: str) -> tuple[str, str]:
     The time is bounded by the lengths, and the longest texts are not compared.
 
     Args:
-        left, right: the answers.
+        left: an answer.
+        right: the other.
 
     Returns:
         HTML for each.
@@ -104,9 +105,7 @@ def differences(left: str, right: str) -> tuple[str, str]:
     return raw(left), raw(right)
 
 
-def _marked(
-    left: str, right: str, spans: Sequence[Sequence[tuple[int, int]]]
-) -> tuple[str, str]:
+def _marked(left: str, right: str, spans: Sequence[Sequence[tuple[int, int]]]) -> tuple[str, str]:
     words = [
         [text[start:end] for start, end in own]
         for text, own in zip((left, right), spans, strict=True)
@@ -123,14 +122,16 @@ def _marked(
 
 
 def _with_marks(text: str, spans: Sequence[tuple[int, int]], own: Sequence[bool]) -> str:
-    """Write a text with its own words marked; neighbours share one mark."""
+    """Write a text with its own words marked; neighbours on a line share one mark."""
     parts, at, inside = [], 0, False
     for (start, end), mine in zip(spans, own, strict=True):
-        between = html.escape(text[at:start])
-        if mine != inside:
-            parts += [between, "<mark>"] if mine else ["</mark>", between]
-        else:
-            parts.append(between)
+        between = text[at:start]
+        if inside and (not mine or "\n" in between):
+            parts.append("</mark>")
+            inside = False
+        parts.append(html.escape(between))
+        if mine and not inside:
+            parts.append("<mark>")
         parts.append(html.escape(text[start:end]))
         at, inside = end, mine
     parts.append("</mark>" if inside else "")

@@ -19,10 +19,12 @@ from llmsel.judging.judges import Group, groups, settled
 from llmsel.judging.keys import ADJUDICATED, alike
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.opinions import SECOND, Opinion
-from llmsel.judging.overlap import firsts_of, judged_twice, shown
+from llmsel.judging.overlaps import firsts_of, judged_twice, shown
+from llmsel.judging.replay import Contents
 from llmsel.pool import MISSING
 from llmsel.racing.forecast import Forecast
 from llmsel.racing.race import Race
+from llmsel.strategies import Random
 
 FIRST = "first"
 WORLDS = 5  # of the forecast behind the progress
@@ -312,3 +314,18 @@ class Turns:
 
 def _hash(*parts: str) -> bytes:
     return hashlib.sha256("|".join(parts).encode("utf-8", "surrogatepass")).digest()
+
+
+def to_begin(contents: Contents) -> bool:
+    """Whether a log is new and in random order, so that a race may begin.
+
+    Args:
+        contents: what the log says.
+    """
+    session = contents.session
+    return (
+        not contents.known
+        and contents.race is None
+        and session.rule is None
+        and type(session.strategy) is Random
+    )
