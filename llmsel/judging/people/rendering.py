@@ -25,8 +25,8 @@ from rapidfuzz.distance import Indel
 
 from llmsel._base.terminal import encodable
 
-LONGEST = 50_000  # characters that are read as Markdown, or coloured as code; beyond, plain text
-DEEPEST = 40  # lists and quotes within each other
+LONGEST = 30_000  # characters that are read as Markdown, or coloured as code; beyond, plain text
+DEEPEST = 20  # lists and quotes within each other
 WORDS = 20_000  # of an answer that are compared word by word; beyond, line by line
 LINES = 20_000  # of an answer that are compared at all
 EMPTY = "<em>(an empty answer)</em>"
@@ -67,7 +67,7 @@ def rendered(text: str) -> str:
         return raw(text)
     markdown = _markdown()
     tokens = markdown.parse(visible(text))
-    if any(token.level >= DEEPEST for token in tokens):  # what is deeper would be left out
+    if any(token.level >= DEEPEST - 1 for token in tokens):  # what is deeper would be left out
         return raw(text)
     return nh3.clean(
         str(markdown.renderer.render(tokens, markdown.options, {})),
