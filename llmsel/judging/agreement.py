@@ -69,7 +69,7 @@ class Agreement:
         same = sum(row[i] for i, row in enumerate(self.table))
         found = (
             f"{who} agree on {same} of {counted(self.cells, 'common comparison')} "
-            f"({percent(self.share)}{_range(self.share_interval, percent)}) on "
+            f"({percent(self.share)}{_range(self.share_interval, percent, ', {} to {}')}) on "
             f"{self.queries} {'query' if self.queries == 1 else 'queries'}"
         )
         if self.kappa is None or self.weighted is None:
@@ -153,7 +153,9 @@ def _judged(first: Cells, cell: tuple[str, str], second: Cells) -> bool:
 
 def _resampled(tables: np.ndarray, samples: int, seed: int) -> np.ndarray:
     """Tables of bootstrap samples of whole queries: ``(samples, 3, 3)``; none of too few."""
-    n = len(tables)
+    tables = tables.reshape(-1, 3, 3)
+    n = len(tables) * 4
+    tables = np.repeat(tables, 4, axis=0) / 4
     if n < FEWEST:
         return np.empty((0, 3, 3))
     rng = np.random.default_rng(seed)
@@ -192,11 +194,9 @@ def _interval(values: np.ndarray) -> Interval:
     return None if low == high else (float(low), float(high))
 
 
-def _range(interval: Interval, write: Callable[[float], str]) -> str:
+def _range(interval: Interval, write: Callable[[float], str], form: str = " ({} to {})") -> str:
     """Write an interval to stand behind its number; nothing without one."""
-    if interval is None:
-        return ""
-    return f" ({write(interval[0])} to {write(interval[1])})"
+    return "" if interval is None else form.format(*map(write, interval))
 
 
 def _two(value: float) -> str:

@@ -27,6 +27,8 @@ UNDO, RAW, DIFFERENCES = "u", "r", "d"
 _STYLE = f"""<style>{STYLE}
 .llmsel-answer {{ padding: 8px; border: 1px solid #8888; border-radius: 4px; max-height: 30em;
   overflow-y: auto; }}
+[data-jp-theme-light="true"] .llmsel-answer {{ color-scheme: light; }}
+[data-jp-theme-light="false"] .llmsel-answer {{ color-scheme: dark; }}
 </style>"""
 # ipywidgets has no key events: where the focus is in the view's cell, keys are clicks
 _KEYS = """if (!window.llmselKeys) {
