@@ -153,9 +153,7 @@ def _judged(first: Cells, cell: tuple[str, str], second: Cells) -> bool:
 
 def _resampled(tables: np.ndarray, samples: int, seed: int) -> np.ndarray:
     """Tables of bootstrap samples of whole queries: ``(samples, 3, 3)``; none of too few."""
-    tables = tables.reshape(-1, 3, 3)
-    n = len(tables) * 4
-    tables = np.repeat(tables, 4, axis=0) / 4
+    n = len(tables)
     if n < FEWEST:
         return np.empty((0, 3, 3))
     rng = np.random.default_rng(seed)

@@ -98,21 +98,6 @@ def standing(events: Iterable[Event], pool: Pool | None = None) -> dict[str, dic
     return bank | given
 
 
-def _decide(
-    cells: dict[tuple[str, str], dict[str, Any]],
-    firsts: dict[tuple[str, str], dict[str, Any]],
-    event: Event,
-) -> None:
-    """Let an adjudication take the place of the verdicts on its pair."""
-    for model in event["models"]:
-        cell = event[ADJUDICATED], model
-        if cell in cells:
-            first = firsts.setdefault(cell, cells[cell])
-            mine = {key: event[key] for key in ("outcome", "order", "by", "time")}
-            kept = {key: first[key] for key in mine}
-            cells[cell] = {**first, **mine, "detail": {**first["detail"], "first": kept}}
-
-
 def _entry(event: Event, judge: Mapping[str, Any] | None, pool: Pool | None) -> dict[str, Any]:
     key = event.get("key")
     if key is None and pool is not None:
@@ -128,3 +113,18 @@ def _entry(event: Event, judge: Mapping[str, Any] | None, pool: Pool | None) -> 
         "judge": None if judge is None else dict(judge),
         "detail": detail,
     }
+
+
+def _decide(
+    cells: dict[tuple[str, str], dict[str, Any]],
+    firsts: dict[tuple[str, str], dict[str, Any]],
+    event: Event,
+) -> None:
+    """Let an adjudication take the place of the verdicts on its pair."""
+    for model in event["models"]:
+        cell = event[ADJUDICATED], model
+        if cell in cells:
+            first = firsts.setdefault(cell, cells[cell])
+            mine = {key: event[key] for key in ("outcome", "order", "by", "time")}
+            kept = {key: first[key] for key in mine}
+            cells[cell] = {**first, **mine, "detail": {**first["detail"], "first": kept}}
