@@ -170,7 +170,7 @@ class Desk:
             return "Every query is annotated."
         if race.failing:
             return "Too many pairs were skipped; tell whoever started this page."
-        return "The race is over."
+        return "The race is over. You may close this page."
 
     @property
     def over(self) -> bool:
