@@ -219,10 +219,7 @@ class AnnotationView:
 
     def _show_pair(self) -> None:
         if self._pair is None:
-            end = "Every query is annotated." if self._race is None else "The race is over."
-            if self._race is not None and self._race.failing:
-                end = "Too many pairs were skipped: undo, or race with a larger 'most_failed'."
-            self._text.value = f"<b>{end}</b>"
+            self._text.value = f"<b>{html.escape(self._turns.end)}</b>"
             self._left.value = self._right.value = ""
             return
         show = rendered if self.mode == "rendered" else raw

@@ -18,6 +18,7 @@ from llmsel.pool import MISSING
 LEASE = 300.0  # seconds without a sign of life after which a pair goes to somebody else
 LONGEST = 60  # characters of a name
 LATE = "this pair has been judged, or given to somebody else, meanwhile; nothing was recorded."
+CLOSE = "You may close this page."
 WAIT = "The others hold all open pairs; the next comes as soon as one is judged."
 
 
@@ -147,7 +148,7 @@ class Desk:
             "progress": {"text": progress.text, "share": progress.share, "yours": given},
             "pair": None if pair is None else self._shown(pair),
             "wait": pair is None and bool(taken),
-            "end": "" if pair is not None else WAIT if taken else self._end(),
+            "end": "" if pair is not None else WAIT if taken else f"{self._turns.end} {CLOSE}",
         }
 
     def _shown(self, pair: Pair) -> dict[str, Any]:
@@ -161,16 +162,6 @@ class Desk:
             "left": _faces(left, marked[0]),
             "right": _faces(right, marked[1]),
         }
-
-    def _end(self) -> str:
-        if self._turns.adjudicate:
-            return "There is no disagreement that you could decide."
-        race = self._turns.race
-        if race is None:
-            return "Every query is annotated."
-        if race.failing:
-            return "Too many pairs were skipped; tell whoever started this page."
-        return "The race is over. You may close this page."
 
     @property
     def over(self) -> bool:

@@ -281,6 +281,19 @@ class Turns:
         flipped = bool(_hash(self._pool_hash, query, group.response, kind, by)[0] & 1)
         return Pair(query, group, flipped, kind)
 
+    @property
+    def end(self) -> str:
+        """Why there is nothing to judge."""
+        if self.adjudicate:
+            return "There is no disagreement that you could decide."
+        if self.race is None:
+            return "Every query is annotated."
+        if self.race.failing:
+            return "Too many pairs were skipped: undo, or race with a larger 'most_failed'."
+        if self.race.ask_cheap():
+            return "The race waits for its cheap judge: go on with `llmsel judge`."
+        return "The race is over."
+
     @cached_property
     def _forecast(self) -> Forecast | None:
         """What the race is likely to cost in all, as it looked when these people began."""
