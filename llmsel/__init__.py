@@ -18,16 +18,19 @@ if TYPE_CHECKING:  # for type checkers and editors; a test holds the two lists e
     from llmsel.answers.scores import read_scores
     from llmsel.belief import Belief
     from llmsel.benchmarks import load
+    from llmsel.judging.calibration import calibrate
     from llmsel.judging.carry import carry
     from llmsel.judging.collect import annotate, judge_race
     from llmsel.judging.judges import Judge, ProgramJudge, Verdict
     from llmsel.judging.llm import LLMJudge
     from llmsel.judging.log import AnnotationLog
+    from llmsel.judging.panel import Panel
     from llmsel.judging.person import AnnotationView
     from llmsel.judging.replay import replay
     from llmsel.pool import MISSING, Outcome, Pool
     from llmsel.racing.audit import Audit
     from llmsel.racing.elimination import Certified, Heuristic
+    from llmsel.racing.pairs import Borda, Condorcet, all_pairs
     from llmsel.racing.race import Budget, Race, RaceVerdict, Task
     from llmsel.reporting.export import export
     from llmsel.reporting.page import write_report
@@ -65,6 +68,7 @@ _DECIDE = {  # which model is best, and what to judge next
     ],
     "racing.audit": ["Audit"],
     "racing.elimination": ["Certified", "Heuristic"],
+    "racing.pairs": ["Borda", "Condorcet", "all_pairs"],
     "racing.race": ["Budget", "Race", "RaceVerdict", "Task"],
     "session": ["Answer", "Question", "Session"],
     "_base.errors": ["InputError"],
@@ -79,6 +83,8 @@ _JUDGE = {  # answers in, outcomes kept, a report out
     "judging.llm": ["LLMJudge"],
     "judging.person": ["AnnotationView"],
     "judging.log": ["AnnotationLog"],
+    "judging.panel": ["Panel"],
+    "judging.calibration": ["calibrate"],
     "judging.carry": ["carry"],
     "judging.collect": ["annotate", "judge_race"],
     "judging.replay": ["replay"],
@@ -107,10 +113,12 @@ __all__ = [
     "Answer",
     "Audit",
     "Belief",
+    "Borda",
     "BradleyTerry",
     "Budget",
     "Certified",
     "Comparison",
+    "Condorcet",
     "Confidence",
     "Heuristic",
     "InputError",
@@ -119,6 +127,7 @@ __all__ = [
     "LLMSelector",
     "MostDraws",
     "Outcome",
+    "Panel",
     "Pool",
     "ProgramJudge",
     "Question",
@@ -135,7 +144,9 @@ __all__ = [
     "Verdict",
     "__version__",
     "add_votes",
+    "all_pairs",
     "annotate",
+    "calibrate",
     "carry",
     "compare_models",
     "compete",

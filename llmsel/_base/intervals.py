@@ -113,7 +113,9 @@ def sign_test(wins: int, losses: int) -> float:
     return min(1.0, 2 * total / (1 << n))
 
 
-def betting_interval(values: ArrayLike, *, alpha: float = 1 - COVERAGE) -> tuple[float, float]:
+def betting_interval(
+    values: ArrayLike, *, alpha: float = 1 - COVERAGE, total: int | None = None
+) -> tuple[float, float]:
     """Interval of a mean of values in [0, 1] that holds at any sample size and for any shape.
 
     For every possible mean a gambler bets that it is too low and another that it is too high, each
@@ -126,6 +128,8 @@ def betting_interval(values: ArrayLike, *, alpha: float = 1 - COVERAGE) -> tuple
         values: float in [0, 1], shape ``(n,)``: independent, in an order that does not depend on
             them.
         alpha: chance that the interval misses the mean, at most.
+        total: the values are drawn without replacement from so many, whose mean is meant (section 5
+            there: what is bet against is the mean of those left); None for independent values.
 
     Returns:
         Low and high; 0 and 1 without values.
@@ -136,14 +140,21 @@ def betting_interval(values: ArrayLike, *, alpha: float = 1 - COVERAGE) -> tuple
     spread = (0.25 + np.cumsum((x - mean) ** 2)) / (count + 1)
     before = np.concatenate([[0.25], spread[:-1]])  # a stake is placed before its value is seen
     stake = np.sqrt(2 * math.log(2 / alpha) / (max(len(x), 1) * before))
-    return _end(x, stake, alpha), 1 - _end(1 - x, stake, alpha)
+    if total is not None and len(x) == total:
+        return float(x.mean()), float(x.mean())
+    return _end(x, stake, alpha, total), 1 - _end(1 - x, stake, alpha, total)
 
 
-def _end(x: np.ndarray, stake: np.ndarray, alpha: float) -> float:
+def _end(x: np.ndarray, stake: np.ndarray, alpha: float, total: int | None) -> float:
     """The lower end: means up to it lose against the gambler who says that they are too low."""
+    drawn = np.arange(len(x))
+    sums = np.cumsum(x) - x
 
     def lost(m: float) -> bool:
-        bets = np.log1p(np.minimum(stake, 0.5 / m) * (x - m))
+        mean = np.full(len(x), m) if total is None else (total * m - sums) / (total - drawn)
+        if mean.min(initial=m) <= 0:  # so low a mean leaves nothing for the rest
+            return True
+        bets = np.log1p(np.minimum(stake, 0.5 / mean) * (x - mean))
         return bool(np.cumsum(bets).max(initial=0.0) >= math.log(2 / alpha))
 
     low, high = 0.0, 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -13,7 +13,14 @@ ONE_LEFT, WITHIN, TIED = "one left", "within delta", "tied"
 EXHAUSTED, BUDGET = "pool exhausted", "budget"
 INCOMPLETE = "outcomes missing"  # every query was asked, but what is missing could turn the answer
 FAILED = "too many failed"  # a judge that fails this often should be mended first
-CERTAIN = (ONE_LEFT, WITHIN, TIED, EXHAUSTED)  # stops at which a certified race has its answer
+NO_WINNER = "no winner"  # of a race over all pairs: every model is beaten by another
+CERTAIN = (
+    ONE_LEFT,
+    WITHIN,
+    TIED,
+    EXHAUSTED,
+    NO_WINNER,
+)  # stops at which a certified race has its answer
 
 AFTERWORDS = {
     INCOMPLETE: " This is no certificate.",
@@ -27,9 +34,11 @@ class RaceVerdict:
     """What a race can say now.
 
     Args:
-        winners: the answer, or the present leaders; several if tied.
+        winners: the answer, or the present leaders; several if tied, none if a race over all
+            pairs has shown that there is none.
         live: the models that can still be the best.
-        dropped: model -> number of queries after which it was dropped.
+        dropped: model -> number of queries (over all pairs: of its comparisons) after which it was
+            dropped.
         certified: True if ``winners`` holds with probability at least ``1 - alpha``, whatever the
             missing outcomes are.
         stop: why the race ended, or empty while it goes on.
@@ -67,6 +76,7 @@ def give_verdict(
     seed_chosen: bool = False,
     best: int = 1,
     near: bool = False,
+    claim: Callable[[RaceVerdict, int, float], str] | None = None,
 ) -> RaceVerdict:
     """Say what a race holds, and what that is worth.
 
@@ -84,6 +94,8 @@ def give_verdict(
         seed_chosen: True if the seed of the random order was chosen, not drawn.
         best: how many models were to be named.
         near: True if models were dropped by a champion, to which they may be ``delta`` superior.
+        claim: says what is claimed, from the verdict, the number of models and delta; None for
+            the best of a pool with a baseline.
     """
     verdict = RaceVerdict(
         winners=tuple(m for m, wins in zip(models, winners, strict=True) if wins),
@@ -107,8 +119,11 @@ def give_verdict(
     if not verdict.dropped and stop not in CERTAIN:
         worth = ""  # nothing is claimed that could be wrong
     basis = "; ".join(filter(None, [worth, cost]))
-    claim = _claim(verdict, len(models), delta, best, near=near and delta > 0)
-    text = f"{claim} ({basis}).{AFTERWORDS.get(stop, '')}"
+    if claim is None:
+        said = _claim(verdict, len(models), delta, best, near=near and delta > 0)
+    else:
+        said = claim(verdict, len(models), delta)
+    text = f"{said} ({basis}).{AFTERWORDS.get(stop, '')}"
     return dataclasses.replace(verdict, statement=text, remarks=_remarks(verdict))
 
 

@@ -1,8 +1,10 @@
 __all__ = [
+    "BudgetSpent",
     "Comparison",
     "Model",
     "Plan",
     "Prices",
+    "Purse",
     "QueryRefused",
     "Server",
     "ServerError",
@@ -26,7 +28,8 @@ from .formats import read_questions
 from .generate import Plan, ask_all, failures, plan, spent
 from .models import Model, read_models
 from .outcomes import pool_of_scores, pool_of_verdicts
+from .prices import BudgetSpent, Prices, Purse, estimate_tokens
 from .read import read_answers
 from .recorded import read_verdicts
 from .scores import read_scores
-from .server import Prices, QueryRefused, Server, ServerError, estimate_tokens
+from .server import QueryRefused, Server, ServerError

@@ -16,7 +16,8 @@ from llmsel._base.files import json_lines
 from llmsel._base.terminal import encodable, short
 from llmsel.answers.models import Model, read_models
 from llmsel.answers.output import AnswerFile, read_output
-from llmsel.answers.server import QueryRefused, ServerError, estimate_tokens
+from llmsel.answers.prices import estimate_tokens
+from llmsel.answers.server import QueryRefused, ServerError
 
 GIVEN_UP = "not asked: model '{}' was given up"
 

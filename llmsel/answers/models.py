@@ -17,7 +17,8 @@ from pydantic_core import ErrorDetails
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import read_text
 from llmsel._base.terminal import short
-from llmsel.answers.server import Prices, Server
+from llmsel.answers.prices import Prices
+from llmsel.answers.server import Server
 
 OWN = {"messages", "model", "stream"}  # of a request: no parameter may replace them
 

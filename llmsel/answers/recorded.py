@@ -40,7 +40,7 @@ WINNERS = {"model_a": -1, "a": -1, "tie": 0, "draw": 0, "model_b": 1, "b": 1}
 WINNERS |= {"tie (bothbad)": 0, "both_bad": 0}
 NO_VERDICTS = {  # what the tools leave beside them
     *("leaderboard.csv", "model_outputs.json", "reference_outputs.json", "model_answer"),
-    *("question.jsonl", "reference_answer"),
+    *("question.jsonl", "reference_answer", "run-metadata.v1.json"),
 }
 FASTCHAT = {"model_1": -1, "tie": 0, "model_2": 1}
 
@@ -74,9 +74,9 @@ def read_verdicts(source: Source | pd.DataFrame, *, judge: str | None = None) ->
     Args:
         source: AlpacaEval's ``annotations.json``; Arena-Hard's ``model_judgment/<judge>/*.jsonl``
             or battles; FastChat's ``*_pair.jsonl``; JudgeArena's ``*-annotations.csv`` beside its
-            ``results-*.json``; a table with query_id, model_a, model_b, winner (model_a, model_b,
-            tie or nothing) and optionally query, category, judge (JSON Lines, CSV, Parquet);
-            a folder or several of these.
+            ``results-*.json``, those of its MT-Bench too; a table with query_id, model_a,
+            model_b, winner (model_a, model_b, tie or nothing) and optionally query, category,
+            judge (JSON Lines, CSV, Parquet); a folder or several of these.
         judge: keep this one's only.
 
     Returns:
@@ -269,6 +269,28 @@ def _judgearena(path: Path) -> Iterator[Battle]:
         )
 
 
+def _judgearena_mt_bench(path: Path) -> Iterator[Battle]:
+    """Read JudgeArena's MT-Bench, a row per turn and, with its own prompts, per order.
+
+    ``preference`` is the probability that the row's model_B is better, nothing where a verdict
+    could not be read; with FastChat's prompts it is that of both orders, 0.5 where they disagree.
+    """
+    for i, row in enumerate(read_frame(path).to_dict("records"), 1):
+        where = f"'{path}', row {i}"
+        chance = number(need(row, "preference", where), where)
+        if chance is not None and not 0 <= chance <= 1:
+            raise InputError(f"{where}: the preference is {chance:g}, not between 0 and 1.")
+        yield Battle(
+            query_id=name_of(need(row, "question_id", where), where),
+            model_a=name_of(need(row, "model_A", where), where),
+            model_b=name_of(need(row, "model_B", where), where),
+            points=None if chance is None else float((chance > 0.5) - (chance < 0.5)),
+            where=where,
+            judge=optional(row, "judge", where),
+            category=optional(row, "category", where),
+        )
+
+
 def _own_table(path: Path) -> Iterator[Battle]:
     return _table(read_frame(path), f"'{path}', {unit(path)}")
 
@@ -309,6 +331,7 @@ def _winner(value: Any, where: str) -> float | None:
 SIGNS: tuple[tuple[set[str], Callable[[Path], Iterator[Battle]]], ...] = (
     ({"games", "model"}, _judgments),
     ({"g1_winner", "model_1"}, _fastchat),
+    ({"model_A", "question_id", "turn", "preference"}, _judgearena_mt_bench),
     ({"model_A", "judge_completion"}, _judgearena),
     ({"model_a", "model_b", "winner"}, _own_table),
     ({"model_a", "model_b", "points"}, _own_table),

@@ -7,7 +7,7 @@ import json
 import math
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import CancelledError, Future
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +20,7 @@ import stamina
 from llmsel._base.errors import InputError
 from llmsel._base.terminal import encodable, short
 from llmsel.answers.address import Address
+from llmsel.answers.prices import Prices, Purse, estimate_tokens, most_tokens
 from llmsel.answers.wire import Wire, WireError, submit
 
 SHORTEST_WAIT = 0.5  # seconds, doubled each time a server says that it is busy, up to LONGEST_WAIT
@@ -41,12 +42,13 @@ class ServerError(InputError):
 
     Attributes:
         status: of its last reply, None if there was none.
+        said: the message without what to do.
     """
 
-    def __init__(self, message: str, status: int | None = None):
+    def __init__(self, message: str, status: int | None = None, said: str | None = None):
         """Keep the status."""
         super().__init__(message)
-        self.status = status
+        self.status, self.said = status, message if said is None else said
 
 
 class QueryRefused(ServerError):
@@ -60,35 +62,6 @@ class QueryRefused(ServerError):
         """Keep whether it may pass."""
         super().__init__(message, status)
         self.passing = passing
-
-
-@dataclasses.dataclass(frozen=True)
-class Prices:
-    """Price per million tokens, in any currency: of what is sent and of what is answered."""
-
-    tokens_in: float
-    tokens_out: float
-
-    def __post_init__(self) -> None:
-        """Refuse what is no price.
-
-        Raises:
-            InputError: negative, infinite or not a number.
-        """
-        if not all(math.isfinite(p) and p >= 0 for p in (self.tokens_in, self.tokens_out)):
-            raise InputError(f"{self} is no price: give numbers from 0 up, per million tokens.")
-
-    def cost(self, tokens_in: float, tokens_out: float) -> float:
-        """Price of so many tokens."""
-        return (tokens_in * self.tokens_in + tokens_out * self.tokens_out) / 1e6
-
-
-def estimate_tokens(messages: Iterable[Mapping[str, str]]) -> int:
-    """Estimate the tokens of a chat without its tokenizer: 3 characters each, and 5 a message.
-
-    English has 4 to 5 characters a token, other languages fewer: for English this errs high.
-    """
-    return sum(len(message["content"]) // 3 + 5 for message in messages)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -208,6 +181,20 @@ class Server:
         self._wire: Wire | None = None
         self._counts = {"requests": 0, "tokens_in": 0, "tokens_out": 0}
         self._running: dict[Future[Reply], _Tries] = {}
+        self._purse: Purse | None = None
+
+    def limit(self, purse: Purse | None) -> None:
+        """Spend no more than a purse has; None for no limit.
+
+        Raises:
+            InputError: a purse, but no prices.
+        """
+        if purse is not None and self.prices is None:
+            raise InputError(
+                f"a budget needs the prices of {self.shown}: give them per million tokens (prices, "
+                "--price-in and --price-out)."
+            )
+        self._purse = purse
 
     @property
     def spent(self) -> dict[str, float]:
@@ -230,8 +217,18 @@ class Server:
         Raises:
             QueryRefused: the server works, but has no answer to this chat.
             ServerError: no answer after all tries, or a server that cannot be used.
-            InputError: no key in the environment for a server that needs one.
+            BudgetSpent: there is a limit, and not enough left of it.
+            InputError: no key in the environment for a server that needs one, or a limit and no
+                ``max_tokens``.
         """
+        if self._purse is None or self.prices is None:
+            return self._send(model, messages, parameters)
+        with self._purse.holding(self.prices.cost(*most_tokens(messages, parameters))):
+            return self._send(model, messages, parameters)
+
+    def _send(
+        self, model: str, messages: list[dict[str, str]], parameters: Mapping[str, Any]
+    ) -> Reply:
         wire = self._connect()
         body = {**parameters, "model": model, "messages": messages}
         tries = _Tries(self._tries, self._patience)
@@ -249,6 +246,8 @@ class Server:
 
     def stop(self, grace: float = GRACE) -> None:
         """Start no further try, and break off in `grace` seconds what has not ended by itself."""
+        if self._purse is not None:
+            self._purse.stop()
         with self._lock:
             running = dict(self._running)
         for job, tries in running.items():
@@ -322,6 +321,8 @@ class Server:
             self._counts["requests"] += 1
             self._counts["tokens_in"] += taken[0]
             self._counts["tokens_out"] += taken[1]
+        if self._purse is not None and self.prices is not None:
+            self._purse.pay(self.prices.cost(*taken))
         if not said and choice.message.refusal:
             raise _Trouble(f"refused: {choice.message.refusal[:160]}", 200, refused=True)
         return Reply(self._address.mask(encodable(said)), choice.finish_reason, *taken)
@@ -333,9 +334,8 @@ class Server:
             hint = (LASTING | HINTS).get(status, "check the request")
             name = self._address.key_name
             hint = hint.format(f" in {name}" if name else ", and name it by 'key'")
-        return ServerError(
-            f"{self._say(trouble, model)}; {hint}, then run it again: nothing is lost.", status
-        )
+        said = self._say(trouble, model)
+        return ServerError(f"{said}; {hint}, then run it again: nothing is lost.", status, said)
 
     def _say(self, trouble: _Trouble, model: str) -> str:
         said = f"{self._address.shown} {trouble} for model '{model}'"

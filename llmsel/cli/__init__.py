@@ -14,6 +14,7 @@ from llmsel._base.files import VERSION
 from llmsel.cli import (
     annotate,
     answers,
+    calibrate,
     categories,
     compare,
     data,
@@ -41,6 +42,7 @@ app.command("report", epilog=EXIT_CODES)(session.report_command)
 app.command("generate", epilog=EXIT_CODES)(answers.generate_command)
 app.command("judge", epilog=EXIT_CODES)(judge.judge_command)
 app.command("annotate", epilog=EXIT_CODES)(annotate.annotate_command)
+app.command("calibrate", epilog=EXIT_CODES)(calibrate.calibrate_command)
 app.command("categories", epilog=EXIT_CODES)(categories.categories_command)
 app.command("cheapest", epilog=EXIT_CODES)(categories.cheapest_command)
 app.command("export", epilog=EXIT_CODES)(export.export_command)

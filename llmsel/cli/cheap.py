@@ -5,18 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from llmsel._base.errors import InputError
+from llmsel.cli.judges import prices
 from llmsel.judging.collect import resume
 from llmsel.judging.judges import Judge
 from llmsel.judging.replay import Contents
 from llmsel.pool import Pool
-
-if TYPE_CHECKING:
-    from llmsel.answers.server import Prices
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,15 +84,6 @@ class CheapOptions:
                 "or the prices of both judges."
             )
         return round(costs[0] / costs[1], 6)
-
-
-def prices(sent: float | None, answered: float | None) -> Prices | None:
-    """Put two prices per million tokens together; None without them."""
-    if sent is None or answered is None:
-        return None
-    from llmsel.answers.server import Prices  # an extra
-
-    return Prices(sent, answered)
 
 
 def worth(contents: Contents) -> Mapping[str, Any] | None:

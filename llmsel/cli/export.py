@@ -40,7 +40,7 @@ def export_command(
     """
     from llmsel.reporting.export import CSV, PARQUET, export, log_to_mlflow
 
-    pool = source.read()
+    pool = source.read(pairs=True)
     if output is not None or mlflow is None:
         format_ = PARQUET if parquet else CSV
         folder = Path(f"{log}.export") if output is None else output

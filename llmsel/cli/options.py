@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from llmsel import benchmarks
-from llmsel._base.errors import InputError
+from llmsel._base.errors import InputError, unknown
 from llmsel.answers.missing import REFUSE
 from llmsel.answers.read import read_answers
 from llmsel.judging.lines import read_lines
@@ -23,6 +23,7 @@ from llmsel.judging.replay import Contents, read_log
 from llmsel.pool import Pool
 from llmsel.racing.audit import Audit
 from llmsel.racing.elimination import Certified, Heuristic, Rule
+from llmsel.racing.pairs import Borda, Condorcet, PairsRule, all_pairs, has_pairs
 from llmsel.racing.race import DELTA, Race, RaceVerdict, rule_of
 from llmsel.session import Answer
 
@@ -34,6 +35,7 @@ Log = Annotated[
     ),
 ]
 WORLDS = 10  # of a forecast
+WINNERS: dict[str, type[PairsRule]] = {"condorcet": Condorcet, "borda": Borda}
 _T = typing.TypeVar("_T")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Start without asking.")]
@@ -106,21 +108,44 @@ class Source:
         ),
     ] = REFUSE
 
-    def read(self) -> Pool:
+    pairs: Annotated[
+        bool,
+        typer.Option(
+            "--pairs",
+            help="No baseline: every model against every other, in a race for the one that no "
+            "other beats (or see --winner).",
+        ),
+    ] = False
+
+    def read(self, *, pairs: bool = False) -> Pool:
         """Read the pool.
 
+        Args:
+            pairs: whether the command can take a pool of all pairs.
+
         Raises:
-            InputError: nothing of that name, or answers without a baseline.
+            InputError: nothing of that name, answers without a baseline, or all pairs for a
+                command that is about one.
         """
+        if self.pairs and not pairs:
+            raise InputError("this command is about one baseline: leave --pairs out.")
+        if self.pairs and self.baseline is not None:
+            raise InputError("with --pairs no model is the baseline: leave --baseline out.")
+        pool = self._read()
+        return all_pairs(pool) if self.pairs else pool
+
+    def _read(self) -> Pool:
         if self.pool.endswith(".npz"):
             return Pool.load(self.pool)
         if not Path(self.pool).exists() and self.pool in benchmarks.names():
             return benchmarks.load(self.pool)
         frame = read_answers(self.pool, missing=self.missing)
+        if self.pairs:
+            return Pool.from_frame(frame, str(frame["model"].iloc[0]), name=Path(self.pool).stem)
         if self.baseline is None:
             raise InputError(
                 f"name the baseline: --baseline {frame['model'].iloc[0]} (or another of "
-                f"{', '.join(frame['model'].unique()[:6])})."
+                f"{', '.join(frame['model'].unique()[:6])}), or judge all --pairs."
             )
         return Pool.from_frame(frame, self.baseline, name=Path(self.pool).stem)
 
@@ -146,6 +171,13 @@ class RaceOptions:
     best: Annotated[
         int | None, typer.Option(min=1, help="Name so many best models instead of one.")
     ] = None
+    winner: Annotated[
+        str | None,
+        typer.Option(
+            help="With --pairs: condorcet, whom no other model beats (the default), or borda, the "
+            "highest mean win rate against all others; it takes more calls."
+        ),
+    ] = None
     seed: Annotated[
         int | None,
         typer.Option(
@@ -156,8 +188,8 @@ class RaceOptions:
         int | None,
         typer.Option(
             min=1,
-            help="Answers a race asks for at a time (queries, with --plain or --heuristic); 4, or "
-            "as many as workers, if none.",
+            help="Calls a race plans at a time (queries, with --plain or --heuristic). If none, "
+            "so many that all workers are busy; models are dropped only in between.",
         ),
     ] = None
 
@@ -183,27 +215,44 @@ class RaceOptions:
             pool: of the race.
             held: what the log says, see `read_begun`.
             name: of the log.
-            workers: comparisons at a time.
+            workers: calls at a time.
             cheap_price: of a new race with a cheap judge; None for none.
 
         Raises:
             InputError: other settings than those of the log, or out of range.
         """
-        rule = self._rule(held)
-        batch = _or(self.batch, max(4, workers if isinstance(rule, Audit) else 1))
+        rule = self._pairs_rule(held) if has_pairs(pool) else self._rule(held)
+        batch = _or(self.batch, _batch(rule, workers, len(pool.candidates)))
         delta, failed = _or(self.delta, DELTA), _or(self.most_failed, 0.05)
         more: dict[str, Any] = {"most_failed": failed, "cheap_price": cheap_price}
         new = Race(pool, rule, seed=self.seed, delta=delta, batch=batch, **more)
         if held is None or held.race is None:
             return new
-        given = {"delta": self.delta, "seed": self.seed, "batch": self.batch}
-        given["rule"] = self.heuristic or self.plain or self.alpha or self.best or None
+        given: dict[str, Any] = {"delta": self.delta, "seed": self.seed, "batch": self.batch}
+        named = self.alpha or self.best or self.winner
+        given["rule"] = self.heuristic or self.plain or named or None
         told = {key: new.settings[key] for key, value in given.items() if value is not None}
         held.check_race(json.loads(json.dumps(told)), name)
         return Race.of_settings(pool, held.race, most_failed=failed)
 
+    def _pairs_rule(self, held: Contents | None) -> PairsRule:
+        """Make the rule of a race over all pairs; what is not named stays as in the log."""
+        if self.heuristic or self.plain or self.best is not None:
+            raise InputError(
+                "--pairs has rules of its own: leave --plain, --heuristic and --best out."
+            )
+        if self.winner is not None and self.winner not in WINNERS:
+            raise unknown("winner", self.winner, WINNERS)
+        kept = None if held is None or held.race is None else rule_of(held.race)
+        rule = kept if isinstance(kept, PairsRule) else Condorcet()
+        if self.winner is not None and not isinstance(rule, WINNERS[self.winner]):
+            rule = WINNERS[self.winner](rule.alpha)
+        return rule if self.alpha is None else dataclasses.replace(rule, alpha=self.alpha)
+
     def _rule(self, held: Contents | None) -> Rule:
         """Make the rule that is asked for; what is not named stays as in the log."""
+        if self.winner is not None:
+            raise InputError("--winner is for a race without a baseline: add --pairs.")
         if self.heuristic and (self.plain or self.alpha is not None):
             raise InputError("--heuristic promises no error rate: leave --alpha and --plain out.")
         if self.best is not None and (self.plain or self.heuristic):
@@ -219,6 +268,20 @@ class RaceOptions:
             name: value for name, value in given.items() if value is not None
         }
         return dataclasses.replace(kept if isinstance(kept, kind) else kind(), **changes)
+
+
+def _batch(rule: Rule, workers: int, candidates: int) -> int:
+    """Plan so much at a time that every worker has a call, but near the end.
+
+    An audit judges whole shared queries at first: with p models left, batch // p of them. The rules
+    that count queries are begun for all candidates, and make fewer calls as these are dropped.
+    """
+    if isinstance(rule, PairsRule):
+        return max(4, workers)
+    if not isinstance(rule, Audit):
+        return max(4, -(-workers // candidates))
+    left = range(1, min(candidates, workers) + 1)
+    return max(4, *(p * -(-workers // p) for p in left))
 
 
 def _or(value: _T | None, default: _T) -> _T:
@@ -250,7 +313,7 @@ def facts(said: Answer | RaceVerdict) -> dict[str, object]:
 
 
 def parameters(pairs: list[str] | None) -> dict[str, Any]:
-    """Read ``name=value`` pairs; values are Python literals, or else text.
+    """Read ``name=value`` pairs; values are Python literals or JSON's null, or else text.
 
     Raises:
         InputError: a pair without ``=``.
@@ -261,7 +324,7 @@ def parameters(pairs: list[str] | None) -> dict[str, Any]:
         if not found:
             raise InputError(f"'-p {pair}' is not of the form name=value.")
         try:
-            values[name] = ast.literal_eval(text)
+            values[name] = None if text == "null" else ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             values[name] = text  # a bare word is a string
     return values

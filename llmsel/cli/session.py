@@ -32,6 +32,7 @@ from llmsel.judging.replay import Contents, read_log, replay
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.elimination import Certified, Heuristic
 from llmsel.racing.forecast import DELTAS
+from llmsel.racing.pairs import has_pairs, met
 from llmsel.racing.race import Race, RaceVerdict, Task
 from llmsel.session import Answer, Question, Session
 
@@ -70,9 +71,11 @@ def ask(
     """
     if stop is not None and stop not in RULES:
         raise unknown("stopping rule", stop, RULES)
-    answers = source.read()
+    answers = source.read(pairs=True)
     held = read_begun(log, answers)
     begun = held is not None and held.race is not None
+    if has_pairs(answers) and not (race or begun):
+        raise InputError("--pairs is for a race: add --race.")
     if race or begun:
         if strategy is not None:
             raise InputError("a race goes in random order; leave --strategy out.")
@@ -124,8 +127,10 @@ def _first(task: Task, run: Race, pool: Pool) -> Question:
     responses = None
     if pool.responses is not None:
         row = pool.responses_to(task.query)
-        responses = {model: row[model] for model in (*task.models, pool.baseline)}
-    reason = f"race, in random order; {len(run.live)} of {pool.n_models} models can still be best"
+        responses = {model: row[model] for model in task.models}
+        responses[met(pool, task.query)[1]] = row[pool.baseline]
+    models = len(pool.models) - has_pairs(pool)
+    reason = f"race, in random order; {len(run.live)} of {models} models can still be named"
     return Question(task.query, task.text, responses, reason)
 
 
@@ -151,7 +156,7 @@ def tell(
         if word not in OUTCOMES:
             raise unknown("outcome", word, OUTCOMES)
         given[model] = OUTCOMES[word]
-    with AnnotationLog(log, source.read()) as opened:
+    with AnnotationLog(log, source.read(pairs=True)) as opened:
         finished = opened.record(query, given, by=by)
         left = opened.open_models(query)
     if as_json:
@@ -167,7 +172,7 @@ def undo(log: Log, source: Source, as_json: AsJson = False) -> None:
 
     Example: llmsel session undo log.jsonl --pool answers.jsonl --baseline gpt-4
     """
-    with AnnotationLog(log, source.read()) as opened:
+    with AnnotationLog(log, source.read(pairs=True)) as opened:
         while opened.given and "carried" in opened.given[-1].detail:
             opened.undo()  # nobody gave it here, and it comes back by itself
         query, models = opened.undo()
@@ -208,7 +213,7 @@ def status(log: Log, source: Source, as_json: AsJson = False) -> None:
 
     Example: llmsel session status log.jsonl --pool answers.jsonl --baseline gpt-4 --json
     """
-    contents = read_log(log, source.read())
+    contents = read_log(log, source.read(pairs=True))
     said: Answer | RaceVerdict = verdict_of(contents) or contents.session.best()
     if as_json:
         say(json.dumps({**facts(said), **warned(said, contents)}, indent=2))
@@ -238,8 +243,10 @@ def carry_command(
 
     llmsel judge next.jsonl --pool answers.jsonl --baseline small --model my-judge
     """
-    before = None if judged is None else dataclasses.replace(source, pool=str(judged)).read()
-    found = carry(old, new, source.read(), judged=before)
+    before = (
+        None if judged is None else dataclasses.replace(source, pool=str(judged)).read(pairs=True)
+    )
+    found = carry(old, new, source.read(pairs=True), judged=before)
     say(json.dumps(dataclasses.asdict(found)) if as_json else f"{new}: {found.statement}")
 
 
@@ -324,4 +331,8 @@ def report_command(
     from llmsel.reporting.page import write_report
 
     answers = Path(source.pool)
-    say(write_report(log, source.read(), output, answers=answers if answers.is_file() else None))
+    say(
+        write_report(
+            log, source.read(pairs=True), output, answers=answers if answers.is_file() else None
+        )
+    )

@@ -11,6 +11,7 @@ from typing import Any
 from llmsel._base.errors import InputError
 
 VERDICTS = ("A", "B", "tie")
+Said = tuple[str, str | None]  # a verdict, and the judge's reason if it gave one
 
 
 class VerdictCache:
@@ -37,15 +38,20 @@ class VerdictCache:
 
     def get(self, key: str) -> str | None:
         """Return a known verdict, or None."""
-        return self._known.get(key)
+        return self._known.get(key, (None, None))[0]
 
-    def keep(self, key: str, verdict: str) -> None:
+    def reason(self, key: str) -> str | None:
+        """Return the reason of a known verdict, or None."""
+        return self._known.get(key, (None, None))[1]
+
+    def keep(self, key: str, verdict: str, reason: str | None = None) -> None:
         """Keep a verdict; one that cannot be written is kept in memory, with a warning."""
         with self._lock:
-            self._known[key] = verdict
+            self._known[key] = verdict, reason
             if self._path is None:
                 return
-            line = json.dumps({"key": key, "verdict": verdict}) + "\n"
+            more = {} if reason is None else {"reason": reason}
+            line = json.dumps({"key": key, "verdict": verdict, **more}) + "\n"
             try:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
                 with self._path.open("a", encoding="utf-8") as file:
@@ -60,7 +66,7 @@ class VerdictCache:
             self._torn = False
 
 
-def _read(path: Path) -> tuple[dict[str, str], bool]:
+def _read(path: Path) -> tuple[dict[str, Said], bool]:
     """Read the verdicts, and whether the last line has no end."""
     try:
         raw = path.read_bytes()
@@ -79,7 +85,7 @@ def _read(path: Path) -> tuple[dict[str, str], bool]:
     return known, not raw.endswith(b"\n") and bool(raw)
 
 
-def _verdict(line: bytes) -> tuple[str, str] | None:
+def _verdict(line: bytes) -> tuple[str, Said] | None:
     """Read one line; None if it is damaged: that verdict is asked for again."""
     try:
         row: Any = json.loads(line)
@@ -87,4 +93,5 @@ def _verdict(line: bytes) -> tuple[str, str] | None:
         return None
     if not isinstance(row, dict) or row.get("verdict") not in VERDICTS:
         return None
-    return (row["key"], row["verdict"]) if isinstance(row.get("key"), str) else None
+    reason = row.get("reason") if isinstance(row.get("reason"), str) else None
+    return (row["key"], (row["verdict"], reason)) if isinstance(row.get("key"), str) else None

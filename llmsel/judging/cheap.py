@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from llmsel.answers.prices import BudgetSpent
 from llmsel.judging.crew import Crew
 from llmsel.judging.judges import Group, Judge, Verdict, checked_verdict, groups, settled, text_of
 from llmsel.judging.log import AnnotationLog
@@ -54,9 +55,14 @@ class Beside:
         def keep(job: Job, given: Verdict) -> None:
             query, group = job
             said: dict[str, Any] = {"outcome": given.outcome, "by": name}
+            cost = {name: value for name, value in given.detail.items() if name == "cost"}
+            why = {name: value for name, value in given.detail.items() if name != "cost"}
             if given.outcome == MISSING:
-                said |= {"outcome": None, "detail": dict(given.detail)}
-            log.note({"cheap": query, "model": model, **said} for model in group.models)
+                said |= {"outcome": None, "detail": why}
+            lines = [{"cheap": query, "model": model, **said} for model in group.models]
+            if cost:  # once for a group
+                lines[0]["detail"] = lines[0].get("detail", {}) | cost
+            log.note(lines)
 
         stop = {} if self._judge is None else {"stop": self._judge.stop}
         Crew(verdict, keep, workers=self._workers, **stop).do(jobs)
@@ -72,6 +78,8 @@ class Beside:
             return checked_verdict(
                 self._judge.judge(query, group.response, group.baseline_response)
             )
+        except BudgetSpent:
+            raise  # that of the race
         except (Exception, SystemExit) as error:
             # a server that is gone is not waited for again and again
             self._gone = f"{type(error).__name__}: {error}"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from llmsel._base.errors import InputError
+from llmsel.answers.prices import BudgetSpent, Purse
 from llmsel.judging.cheap import Beside
 from llmsel.judging.crew import Crew
-from llmsel.judging.judges import Group, Judge, Verdict, checked_verdict, groups, settled, text_of
+from llmsel.judging.judges import Group, Judge, Verdict, asked, groups, settled, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.provenance import told
 from llmsel.judging.replay import Contents
@@ -26,6 +28,8 @@ def annotate(
     queries: int | None = None,
     workers: int = 1,
     retry_failed: bool = False,
+    budget: float | None = None,
+    kept: Callable[[], None] | None = None,
 ) -> AnnotationLog:
     """Let a judge annotate whole queries in the order of the session's strategy.
 
@@ -37,22 +41,39 @@ def annotate(
         queries: how many to finish now; None takes all that are open.
         workers: comparisons at a time, each with one request in flight.
         retry_failed: judge those first that failed, see `retry`.
+        budget: see `judge_race`.
+        kept: see `fill`.
 
     Raises:
-        InputError: a pool without responses, or what the judge raises; the log stays as it is.
+        BudgetSpent: the budget is reached.
+        InputError: a pool without responses, or what the judge raises; what it has judged until
+            then is in the log.
     """
     judge.check(log.session.pool)
-    log.begin_judge(judge.settings)
-    retry(log, judge, workers=workers, every=retry_failed)
+    judge.limit(_purse(log, budget))
+    log.begin_judge(judge.settings, judge.context)
+    retry(log, judge, workers=workers, every=retry_failed, kept=kept)
     open_queries = log.session.remaining
     for _ in range(open_queries if queries is None else min(queries, open_queries)):
         query = log.session.ask().query
         log.take_carried([(query, log.open_models(query))])
-        fill(log, judge, cells=[(query, log.open_models(query))], workers=workers)
+        fill(log, judge, cells=[(query, log.open_models(query))], workers=workers, kept=kept)
     return log
 
 
-def fill(log: AnnotationLog, judge: Judge, *, cells: Cells, workers: int = 1) -> None:
+def _purse(log: AnnotationLog, budget: float | None) -> Purse | None:
+    """What may be spent on a log, with all that it knows of as spent."""
+    return None if budget is None else Purse(budget, log.contents.cost)
+
+
+def fill(
+    log: AnnotationLog,
+    judge: Judge,
+    *,
+    cells: Cells,
+    workers: int = 1,
+    kept: Callable[[], None] | None = None,
+) -> None:
     """Judge some candidates on some queries and record each outcome as it arrives.
 
     A judgement that fails is recorded as MISSING, with the reason; only what concerns all of
@@ -63,6 +84,7 @@ def fill(log: AnnotationLog, judge: Judge, *, cells: Cells, workers: int = 1) ->
         judge: gives them; called in threads.
         cells: query id and the candidates to judge on it.
         workers: comparisons at a time, each with one request in flight.
+        kept: called after every comparison whose outcome is on disk.
 
     Raises:
         InputError: what the judge raises. What it has judged until then is in the log.
@@ -74,8 +96,12 @@ def fill(log: AnnotationLog, judge: Judge, *, cells: Cells, workers: int = 1) ->
         detail = dict(given.detail)
         if given.outcome == MISSING:
             detail = {"failed": "no verdict could be read", **detail}
+        if (context := judge.context(text_of(pool, query))) is not None:
+            detail["context"] = context
         outcomes = dict.fromkeys(group.models, given.outcome)
         log.record(query, outcomes, by=judge.name, order=given.order, detail=detail)
+        if kept is not None:
+            kept()
 
     jobs = [(query, group) for query, models in cells for group in groups(pool, query, models)]
 
@@ -87,19 +113,21 @@ def fill(log: AnnotationLog, judge: Judge, *, cells: Cells, workers: int = 1) ->
 
 
 def _verdict(judge: Judge, query: str, group: Group) -> Verdict:
-    """Ask a judge; what goes wrong with this one comparison is a failed judgement."""
+    """Ask a judge, unless the answers settle it."""
     known = settled(group)
     if known is not None:
         return Verdict(known, detail={"no answer": True} if known else {"identical": True})
-    try:
-        return checked_verdict(judge.judge(query, group.response, group.baseline_response))
-    except InputError:
-        raise  # of the judge as a whole
-    except (Exception, SystemExit) as error:
-        return Verdict(MISSING, detail={"failed": f"{type(error).__name__}: {error}"})
+    return asked(judge, query, group.response, group.baseline_response)
 
 
-def retry(log: AnnotationLog, judge: Judge, *, workers: int = 1, every: bool = False) -> int:
+def retry(
+    log: AnnotationLog,
+    judge: Judge,
+    *,
+    workers: int = 1,
+    every: bool = False,
+    kept: Callable[[], None] | None = None,
+) -> int:
     """Judge again what failed; return the number of cells.
 
     Args:
@@ -108,6 +136,7 @@ def retry(log: AnnotationLog, judge: Judge, *, workers: int = 1, every: bool = F
         workers: see `fill`.
         every: all of them; otherwise those that failed for a reason that may have passed, as an
             outage (``detail["passing"]``).
+        kept: see `fill`.
 
     Raises:
         InputError: what the judge raises.
@@ -116,7 +145,7 @@ def retry(log: AnnotationLog, judge: Judge, *, workers: int = 1, every: bool = F
     for entry in log.given:
         if entry.failed is not None and (every or entry.detail.get("passing")):
             failed.setdefault(entry.query, []).append(entry.model)
-    fill(log, judge, cells=failed.items(), workers=workers)
+    fill(log, judge, cells=failed.items(), workers=workers, kept=kept)
     return sum(len(models) for models in failed.values())
 
 
@@ -131,6 +160,8 @@ def judge_race(
     retry_failed: bool = False,
     cheap: Judge | None = None,
     gauge: Callable[[Mapping[str, Any]], None] | None = None,
+    budget: float | None = None,
+    kept: Callable[[], None] | None = None,
 ) -> RaceVerdict:
     """Let a judge run a `Race`: the fewest comparisons until the best model is certain.
 
@@ -143,16 +174,22 @@ def judge_race(
         judge: gives them.
         race: a race on the log's pool; one in the log is gone on with. With a ``batch`` above 1,
             several queries are judged at a time.
-        calls: cells (a candidate on a query) to judge now; None for no limit.
+        calls: to make now; None for no limit. A call is one comparison, a candidate's answer with
+            the baseline's on one query; a judge may need several requests for it, or none.
         workers: comparisons at a time, each with one request in flight.
         watch: called with the present verdict after every step.
         retry_failed: judge those first that failed, see `retry`.
         cheap: a second judge whose verdicts only help to choose what this one is asked, for a race
             with a ``cheap_price``. What it fails at is unknown and stops nothing.
         gauge: called with what the cheap judge is worth after every step, see `Race.cheap`.
+        budget: money that may be spent on this log in all, the cheap judge included; None for no
+            limit. What was spent before is what the log's judgements say (``detail["cost"]``, of
+            judges with prices), so not what broke off with a run, nor what older versions spent. A
+            request that could exceed it is not sent, and the race stops there.
+        kept: see `fill`.
 
     Returns:
-        The verdict, which says itself whether it is certified.
+        The verdict, which says itself whether it is certified, and whether the budget ended it.
 
     Raises:
         InputError: a race with other settings was begun in this log, outcomes were known before it,
@@ -168,25 +205,34 @@ def judge_race(
                 "a race that has a cheap_price."
             )
         cheap.check(log.session.pool)
+    purse = _purse(log, budget)
+    for each in (judge, cheap):
+        if each is not None:
+            each.limit(purse)
     log.begin_race(race.settings)
-    log.begin_judge(judge.settings)
+    log.begin_judge(judge.settings, judge.context)
     left = float("inf") if calls is None else calls
-    left -= retry(log, judge, workers=workers, every=retry_failed)
-    beside = Beside(cheap, workers=workers)
-    tasks = advance(race, log, beside if left > 0 else None)
-    while tasks and left > 0:
-        cells = []
-        for task in tasks:
-            models = task.models[: int(min(max(left, 0), len(task.models)))]
-            left -= len(models)
-            cells.append((task.query, models))
-        fill(log, judge, cells=cells, workers=workers)
+    beside, spent = Beside(cheap, workers=workers), ""
+    try:
+        left -= retry(log, judge, workers=workers, every=retry_failed, kept=kept)
         tasks = advance(race, log, beside if left > 0 else None)
-        if watch is not None:
-            watch(told(race.verdict(), log.contents))
-        if gauge is not None and race.cheap is not None:
-            gauge(race.cheap)
-    return told(race.verdict(), log.contents)
+        while tasks and left > 0:
+            cells = []
+            for task in tasks:
+                models = task.models[: int(min(max(left, 0), len(task.models)))]
+                left -= len(models)
+                cells.append((task.query, models))
+            fill(log, judge, cells=cells, workers=workers, kept=kept)
+            tasks = advance(race, log, beside if left > 0 else None)
+            if watch is not None:
+                watch(told(race.verdict(), log.contents))
+            if gauge is not None and race.cheap is not None:
+                gauge(race.cheap)
+    except BudgetSpent as error:
+        spent = str(error)
+        advance(race, log)  # what was judged before it
+    verdict = told(race.verdict(), log.contents)
+    return dataclasses.replace(verdict, remarks=(*verdict.remarks, spent)) if spent else verdict
 
 
 def advance(race: Race, log: AnnotationLog, beside: Beside | None = None) -> tuple[Task, ...]:

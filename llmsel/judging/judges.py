@@ -13,6 +13,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from llmsel._base.errors import InputError
+from llmsel.answers.prices import Purse
 from llmsel.judging.isolated import GraderError, called, outcome_in, score_in
 from llmsel.pool import MISSING, NO_ANSWER, Pool
 
@@ -47,6 +49,22 @@ class Judge(ABC):
         """All that its verdicts depend on, as JSON can hold it; it stands in the log."""
         return {"name": self.name}
 
+    def context(self, query: str) -> str | None:
+        """Hash of what else a verdict on a query (its text) depends on, as a reference answer.
+
+        A verdict of an older log holds only with the same. None for nothing.
+        """
+        return None
+
+    def limit(self, purse: Purse | None) -> None:
+        """Spend no more than a purse has, from now on; None for no limit.
+
+        Raises:
+            InputError: a purse, but what this judge costs is not known.
+        """
+        if purse is not None:
+            raise InputError(f"a budget needs a judge that has prices; '{self.name}' has none.")
+
     def check(self, pool: Pool) -> None:  # noqa: B027 - optional
         """Look at the pool before the first judgement."""
 
@@ -71,6 +89,26 @@ class Judge(ABC):
     def spent(self) -> Mapping[str, float] | None:
         """What was spent so far, with the keys of `estimate`; None if it costs nothing."""
         return None
+
+
+def asked(judge: Judge, query: str, response: str, baseline_response: str) -> Verdict:
+    """Ask a judge; what goes wrong with this one comparison is a failed judgement.
+
+    Args:
+        judge: who is asked.
+        query: its text.
+        response: of the candidate.
+        baseline_response: of the baseline.
+
+    Raises:
+        InputError: what is wrong with the judge as a whole.
+    """
+    try:
+        return checked_verdict(judge.judge(query, response, baseline_response))
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:
+        return Verdict(MISSING, detail={"failed": f"{type(error).__name__}: {error}"})
 
 
 class ProgramJudge(Judge):

@@ -12,17 +12,15 @@ import os
 import warnings
 import weakref
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from llmsel._base.errors import InputError, unknown
-from llmsel._base.files import VERSION
 from llmsel.judging.durable import lock, place_of, sync_folder, write_all
-from llmsel.judging.keys import key_of
+from llmsel.judging.keys import Context, holds, key_of, no_context
 from llmsel.judging.lines import FORMAT, Lines, need_ours, read_lines, seal
-from llmsel.judging.opening import Wanted, begin_session, plain, pool_hash, ready, votes_hash
+from llmsel.judging.opening import Wanted, begin_session, plain, pool_hash, ready, stamp, votes_hash
 from llmsel.judging.replay import ORDERS, Annotation, Contents, certifies
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.elimination import LockstepRule
@@ -74,6 +72,7 @@ class AnnotationLog:
         self._where: tuple[int, int] | None = None
         self._lock = lock(self.path)
         self._pool = pool
+        self._context: Context = no_context
         wanted = Wanted(strategy, seed, rule, delta)
         self._header = partial(_header, pool, wanted)
         self._begin = partial(begin_session, self.path, pool=pool, wanted=wanted)
@@ -133,17 +132,19 @@ class AnnotationLog:
                 "begins after outcomes are known can give no certificate; begin a new log, or race "
                 "with the Heuristic rule."
             )
-        self._commit([{"race": wanted, **_stamp()}])
+        self._commit([{"race": wanted, **stamp()}])
 
-    def begin_judge(self, settings: Mapping[str, Any]) -> None:
+    def begin_judge(self, settings: Mapping[str, Any], context: Context = no_context) -> None:
         """Note who judges from now on, where that differs from before.
 
         Args:
-            settings: `llmsel.judging.judges.Judge.settings`.
+            settings: see `llmsel.judging.judges.Judge.settings`.
+            context: see `llmsel.judging.judges.Judge.context`.
         """
+        self._context = context
         wanted, judges = plain(settings), self.contents.judges
         if not judges or judges[-1][1] != wanted:
-            self._commit([{"judge": wanted, **_stamp()}])
+            self._commit([{"judge": wanted, **stamp()}])
 
     def record(
         self,
@@ -173,7 +174,7 @@ class AnnotationLog:
                 that is closed or cannot be written. Nothing is noted then.
         """
         self._check(query, outcomes, order)
-        shared: dict[str, Any] = {"order": order, "by": str(by), **_stamp()}
+        shared: dict[str, Any] = {"order": order, "by": str(by), **stamp()}
         if len(outcomes) > 1:
             shared["group"] = self.contents.lines
         if detail:
@@ -184,7 +185,7 @@ class AnnotationLog:
 
     def note(self, events: Iterable[Mapping[str, Any]]) -> None:
         """Write lines that give no outcome, such as verdicts of a cheap judge."""
-        self._commit([{**event, **_stamp()} for event in events])
+        self._commit([{**event, **stamp()} for event in events])
 
     def begin_with(self, verdicts: Iterable[Mapping[str, Any]], name: str, *, races: int) -> None:
         """Take over the verdicts of an older log, before anything else is written.
@@ -199,9 +200,9 @@ class AnnotationLog:
         """
         if self.contents.lines:
             raise InputError(f"'{self.path.name}' is begun already; name a new log.")
-        entries = [{"carried": dict(entry), **_stamp()} for entry in verdicts]
+        entries = [{"carried": dict(entry), **stamp()} for entry in verdicts]
         origin = {"log": name, "verdicts": len(entries), "races": races}
-        self._commit([*entries, {"origin": origin, **_stamp()}])
+        self._commit([*entries, {"origin": origin, **stamp()}])
 
     def carried(self, query: str, model: str) -> Mapping[str, Any] | None:
         """The verdict of an older log on a cell; None without one, or if another judge gave it."""
@@ -209,7 +210,8 @@ class AnnotationLog:
         key = key_of(self._pool, query, model) if contents.bank else None
         entry = None if key is None else contents.bank.get(key)
         now = contents.judges[-1][1] if contents.judges else None
-        return entry if entry is not None and entry["judge"] == now else None
+        context = self._context(self._pool.text_of(query))
+        return entry if entry is not None and holds(entry, now, context) else None
 
     def take_carried(self, cells: Iterable[tuple[str, Iterable[str]]]) -> int:
         """Record what an older log says about some cells; return how many.
@@ -222,7 +224,7 @@ class AnnotationLog:
             for model in models:
                 entry = self.carried(query, model)
                 if entry is not None and model not in self.rows.get(query, {}):
-                    shared = {"order": entry["order"], "by": entry["by"], **_stamp()}
+                    shared = {"order": entry["order"], "by": entry["by"], **stamp()}
                     shared["detail"] = {**entry["detail"], "carried": entry["time"]}
                     lines.append(self._line(query, model, entry["outcome"], shared))
         if lines:
@@ -256,7 +258,7 @@ class AnnotationLog:
             for entry in self.given
             if entry is last or (entry.group is not None and entry.group == last.group)
         ]
-        self._commit([{"undo": last.query, "models": models, **_stamp()}])
+        self._commit([{"undo": last.query, "models": models, **stamp()}])
         return last.query, tuple(models)
 
     def open_models(self, query: str) -> list[str]:
@@ -413,10 +415,6 @@ class AnnotationLog:
                 os.close(file)
 
 
-def _stamp() -> dict[str, str]:
-    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), "version": VERSION}
-
-
 def _header(pool: Pool, wanted: Wanted) -> dict[str, Any]:
     """Describe a new log.
 
@@ -444,5 +442,5 @@ def _header(pool: Pool, wanted: Wanted) -> dict[str, Any]:
         "seed_chosen": not session.seed_drawn,
         "rule": None if session.rule is None else plain(session.rule.settings),
         "delta": session.delta,
-        **_stamp(),
+        **stamp(),
     }

@@ -7,12 +7,14 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from llmsel import strategies
 from llmsel._base.errors import InputError
-from llmsel.judging.keys import keys_of, standing
+from llmsel._base.files import VERSION
+from llmsel.judging.keys import holding, standing
 from llmsel.judging.lines import FORMAT, damage, need_fields, printable, read_lines
 from llmsel.pool import Pool
 from llmsel.racing import elimination
@@ -38,6 +40,11 @@ _HEADER_MORE: Types = STAMP | {
     "seed_chosen": bool,
     "votes": (str, type(None)),
 }
+
+
+def stamp() -> dict[str, str]:
+    """When a line is written, and by which version."""
+    return {"time": datetime.now(UTC).isoformat(timespec="seconds"), "version": VERSION}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,9 +152,9 @@ def _still(path: Path, pool: Pool) -> str:
     """Say what of a log still holds on another pool; nothing if it cannot be told."""
     try:
         held = standing(event for _, event in read_lines(path).events)
+        kept = len(holding(held, pool)[1])
     except (InputError, KeyError, TypeError, AttributeError):  # damaged: not the matter here
         return ""
-    kept = len(held.keys() & keys_of(pool))
     if not kept:
         return ""
     return (

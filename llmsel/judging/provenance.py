@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 from llmsel.judging.overlaps import judged_twice
 from llmsel.judging.replay import Annotation, Contents, certifies
+from llmsel.racing.pairs import described
 from llmsel.racing.race import RaceVerdict
 
 FEW = 0.5  # a judge that agrees with itself less often than this mostly follows the order
 ENOUGH = 4  # pairs in both orders, before that is said
 
 
-def bias(given: Iterable[Annotation]) -> dict[str, float]:
+def bias(given: Iterable[Annotation], judge: str | None = None) -> dict[str, float]:
     """Measure a judge's position bias on the comparisons it saw in both orders.
 
     Args:
-        given: the annotations.
+        given: the annotations; of a panel's, what each member said counts by itself.
+        judge: only what this judge, or member of a panel, said; None for all.
 
     Returns:
         ``pairs``: comparisons with a verdict in both orders, identical responses counted once;
@@ -30,9 +32,13 @@ def bias(given: Iterable[Annotation]) -> dict[str, float]:
     """
     pairs: dict[Any, list[str]] = {}
     for entry in given:
-        said = entry.detail.get("verdicts", [])
-        if isinstance(said, list) and len(said) == 2 and all(isinstance(v, str) for v in said):
-            pairs[entry.query, entry.model if entry.group is None else entry.group] = said
+        cell = entry.query, entry.model if entry.group is None else entry.group
+        own = {"by": entry.by, **entry.detail}
+        for place, detail in enumerate((own, *_members(entry.detail))):
+            said = detail.get("verdicts", [])
+            both = isinstance(said, list) and len(said) == 2
+            if both and all(isinstance(v, str) for v in said) and judge in (None, detail.get("by")):
+                pairs[*cell, place] = said
     n = len(pairs)
 
     def share(*wanted: list[str]) -> float:
@@ -46,6 +52,12 @@ def bias(given: Iterable[Annotation]) -> dict[str, float]:
         "second": second,
         "position_bias": first + second,
     }
+
+
+def _members(detail: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What each member of a panel said, or how it is set; empty where there is no panel."""
+    found = detail.get("members", [])
+    return [m for m in found if isinstance(m, Mapping)] if isinstance(found, list) else []
 
 
 def failures(given: Iterable[Annotation]) -> dict[str, int]:
@@ -63,17 +75,19 @@ def warnings_of(contents: Contents) -> tuple[str, ...]:
     found += [
         f"{change} Begin a new log to have one judge judge all." for change in _turns(contents)
     ]
-    measured = bias(contents.given)
-    if measured["pairs"] >= ENOUGH and measured["agreement"] < FEW:
-        found.append(
-            f"the judge agrees with itself in {measured['agreement']:.0%} of "
-            f"{measured['pairs']:.0f} pairs shown in both orders: the judge mostly follows the "
-            "order it is shown; take a better one."
-        )
+    judges = judges_of(contents.given)
+    for judge in judges:
+        measured = bias(contents.given, judge)
+        if measured["pairs"] >= ENOUGH and measured["agreement"] < FEW:
+            found.append(
+                f"the judge '{judge}' agrees with itself in {measured['agreement']:.0%} of "
+                f"{measured['pairs']:.0f} pairs shown in both orders: it mostly follows the order "
+                "it is shown; take a better one."
+            )
     found += [
         f"the judge '{judge}' is also a model of the pool: judges favour their own answers; take "
         "another judge or leave that model out."
-        for judge in sorted({each.by for each in contents.given})
+        for judge in judges
         if twins(judge, contents.pool.models)
     ]
     if failed := failures(contents.given):
@@ -83,6 +97,12 @@ def warnings_of(contents: Contents) -> tuple[str, ...]:
             "for them again with retry_failed (--retry-failed)."
         )
     return tuple(found)
+
+
+def judges_of(given: Sequence[Annotation]) -> list[str]:
+    """Name whoever judged, a panel's members too."""
+    said = [each for entry in given for each in _members(entry.detail)]
+    return sorted({entry.by for entry in given} | {str(each.get("by")) for each in said})
 
 
 def remarks_of(contents: Contents) -> tuple[str, ...]:
@@ -191,8 +211,7 @@ def _carried(contents: Contents) -> list[str]:
     used = sum("carried" in each.detail for each in contents.given)
     parts = [
         f"{used} of {origin['verdicts']} verdicts carried over from '{origin['log']}' were asked "
-        f"for; this is about pool '{pool.name}' as it is now: {pool.n_queries} queries, "
-        f"{len(pool.candidates)} candidates against '{pool.baseline}'."
+        f"for; this is about pool '{pool.name}' as it is now: {described(pool)}."
     ]
     if origin["races"] and contents.race is not None:
         times = origin["races"] + 1
@@ -224,7 +243,20 @@ def _turns(contents: Contents) -> list[str]:
     ]
 
 
+def _members_changed(
+    old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    if len(old) != len(new):
+        return ["other members"]
+    inner = [_changes(*pair) for pair in zip(old, new, strict=True)]
+    return [f"member {i}: {change}" for i, change in enumerate(inner, 1) if change]
+
+
 def _changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     """Name the settings that differ; one that an older log does not hold is no change."""
     keys = [key for key in old if key in new and old[key] != new[key]]
-    return ", ".join(f"{key} {old[key]!r} to {new[key]!r}" for key in keys)
+    told = []
+    if "members" in keys:
+        keys.remove("members")
+        told = _members_changed(_members(old), _members(new))
+    return ", ".join([*told, *(f"{key} {old[key]!r} to {new[key]!r}" for key in keys)])

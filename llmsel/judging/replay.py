@@ -11,6 +11,7 @@ judged). The session, and the race if there is one, are therefore functions of t
 from __future__ import annotations
 
 import dataclasses
+import math
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -106,6 +107,8 @@ class Contents:
             how many were taken back, and how many failed judgements were judged again. voted:
             outcomes ever given that are no failures or skips, undone ones too.
         before_race: outcomes that were known when the race began.
+        cost: of all judgements, undone and failed ones too, as far as they say; in the currency of
+            the judge's prices.
         bank: verdicts of an older log that this one was begun with, by key; they count as given
             only when they are asked for. origin: where they come from (log, verdicts, races).
         opinions: what second annotators said, and the disagreements that were decided.
@@ -122,6 +125,8 @@ class Contents:
         self.judges: list[tuple[int, dict[str, Any]]] = []
         self.cheap: dict[str, dict[str, int]] = {}
         self.lines = self.known = self.undone = self.again = self.before_race = self.voted = 0
+        self.cost = 0.0
+        self._paid_group: int | None = None
         self.bank: dict[str, dict[str, Any]] = {}
         self.origin: dict[str, Any] | None = None
         self.opinions = Opinions()
@@ -202,6 +207,7 @@ class Contents:
         elif "judge" in event:
             self.judges.append((self.voted, event["judge"]))
         elif "cheap" in event:
+            self._pay(event)
             self._add_cheap(event["cheap"], event["model"], event["outcome"])
         elif "origin" in event:
             self.origin = dict(event["origin"])
@@ -212,8 +218,18 @@ class Contents:
         elif SECOND in event or ADJUDICATED in event or "withdrawn" in event:
             self._hear(event)
         else:
+            self._pay(event)
             code = event["outcome"]
             self._add(Annotation(**{**event, "outcome": MISSING if code is None else code}))
+
+    def _pay(self, event: Mapping[str, Any]) -> None:
+        """Count what a judgement cost, once for a group and not if it was carried."""
+        detail, group = event.get("detail") or {}, event.get("group")
+        cost = detail.get("cost")
+        new = (group is None or group != self._paid_group) and "carried" not in detail
+        if new and isinstance(cost, int | float) and math.isfinite(cost):
+            self.cost += cost
+        self._paid_group = group
 
     def _begin_race(self, settings: dict[str, Any]) -> None:
         if "seed_chosen" not in self.header:  # llmsel 0.2 did not say whether a seed was drawn

@@ -23,6 +23,7 @@ from llmsel._base.verdicts import RaceVerdict as RaceVerdict
 from llmsel.pool import MISSING, Pool, draw_orders
 from llmsel.racing.audit import Audit, AuditRace, TwoJudges
 from llmsel.racing.elimination import REFUSED, RULES, LockstepRule, Rule, from_settings
+from llmsel.racing.pairs import Borda, Condorcet, PairsCourse, PairsRule, has_pairs
 from llmsel.racing.rows import Cell, RowRace
 
 FEW, MOST_FAILED = 5, 0.05  # failed judgements, and share of all, that never stop a race
@@ -57,7 +58,8 @@ class Race:
     Args:
         pool: the queries and models; outcomes in it are ignored.
         rule: None takes `llmsel.Audit`: shared queries first, then challengers alone against one
-            champion. `Certified` and `Heuristic` go by shared queries to the end.
+            champion. `Certified` and `Heuristic` go by shared queries to the end. A pool of
+            `llmsel.all_pairs`, without a baseline, takes `llmsel.Condorcet` (None) or `Borda`.
         seed: of the random order of the queries; None draws one, which `settings` records. A chosen
             seed is said to be chosen: with outcomes known beforehand, one that suits can be found.
         delta: win-rate margin (0..1) of the early stop, fixed beforehand; 0 for none.
@@ -74,8 +76,9 @@ class Race:
             buys some, see `ask_cheap`. `Audit` only; None for none.
 
     Raises:
-        InputError: a parameter out of range, an order that is not one of all queries, or a
-            certificate asked for in an order that is not uniformly random.
+        InputError: a parameter out of range, an order that is not one of all queries, a rule that
+            is not for this pool, or a certificate asked for in an order that is not uniformly
+            random.
 
     Example:
         >>> race = Race(Pool(["q1", "q2", "q3"], ["new", "odd", "old"], "old"), seed=0)
@@ -108,7 +111,13 @@ class Race:
         )
         if not isinstance(budget, Budget | None):
             raise InputError(f"budget={budget!r} must be a Budget, as Budget(calls=500).")
-        self.rule, self._rule_given = Audit() if rule is None else rule, rule is not None
+        usual: Rule = Condorcet() if has_pairs(pool) else Audit()
+        self.rule, self._rule_given = usual if rule is None else rule, rule is not None
+        if has_pairs(pool) != isinstance(self.rule, PairsRule):
+            raise InputError(
+                f"the rule {type(self.rule).__name__} is not for this pool: over all pairs (a pool "
+                "of llmsel.all_pairs) a race goes by Condorcet or Borda, with a baseline by others."
+            )
         n = pool.n_queries
         if order is not None and self.rule.certifies:
             raise InputError(REFUSED)
@@ -125,7 +134,11 @@ class Race:
         self._order = draw_orders(n, n, realizations=1, seed=self._seed)[0]
         if order is not None:
             self._order = np.array([pool.place(q) for q in order])
+        elif has_pairs(pool):  # such a race draws for itself
+            self._order = np.arange(n, dtype=self._order.dtype)
         self._told: dict[str, dict[str, int]] = {}
+        # a query of all pairs takes several rows of their pool
+        self._rows, self._touched = pool.n_models - 2 if has_pairs(pool) else 1, set[int]()
         self._tried: Counter[tuple[str, str]] = Counter()
         self._missing: Counter[str] = Counter()  # judgements that are given up, per model
         self._paid = 0  # cells told, those given up included
@@ -135,10 +148,16 @@ class Race:
         self._wanted: dict[str, dict[str, Cell]] = {}  # of the cheap judge
         self._show()
 
-    def _begin(self) -> RowRace | AuditRace:
+    def _begin(self) -> RowRace | AuditRace | PairsCourse:
         """Start the race in the way of its rule."""
         size, n_models = self._pool.n_queries, self._pool.n_models
         baseline = self._pool.baseline_index
+        if self._cheap_price is not None and not isinstance(self.rule, Audit):
+            raise InputError("only a race by audit can use a cheap judge; leave its price out.")
+        if isinstance(self.rule, PairsRule):
+            m = n_models - 1
+            options = {"delta": self._delta, "width": self._batch, "seed": self._seed}
+            return PairsCourse(self.rule.begin(size // (m - 1), m, **options))
         if isinstance(self.rule, Audit):
             return self.rule.begin(
                 size,
@@ -149,8 +168,6 @@ class Race:
                 width=self._batch,
                 cheap_price=self._cheap_price,
             )
-        if self._cheap_price is not None:
-            raise InputError("only a race by audit can use a cheap judge; leave its price out.")
         if not isinstance(self.rule, LockstepRule):
             raise InputError(f"{self.rule!r} is no rule that a race can be played by.")
         return RowRace(
@@ -220,7 +237,7 @@ class Race:
 
     @property
     def live(self) -> tuple[str, ...]:
-        """The models that can still be the best, the baseline included."""
+        """The models that can still be named, the baseline included."""
         return tuple(m for m, w in zip(self._pool.models, self._course.live, strict=True) if w)
 
     def ask(self) -> tuple[Task, ...]:
@@ -333,20 +350,22 @@ class Race:
         """Say who wins, or leads, and what that is worth."""
         stop = self._course.stop or (BUDGET if self._broke else FAILED if self.failing else "")
         dropped = [self._dropped.get(model, 0) for model in self._pool.models]
+        own = slice(-1 if isinstance(self._course, PairsCourse) else None)  # without the opponent
         return give_verdict(
-            self._pool.models,
-            winners=self._course.winners,
-            dropped=np.array(dropped),
+            self._pool.models[own],
+            winners=self._course.winners[own],
+            dropped=np.array(dropped[own]),
             stop=stop,
             alpha=getattr(self.rule, "alpha", None) if self.rule.certifies else None,
             delta=self._delta,
-            n_queries=self._pool.n_queries,
+            n_queries=self._pool.n_queries // self._rows,
             calls=self._paid - sum(self._missing.values()),
-            queries=len(self._told),
+            queries=len(self._touched),
             failed=self._missing,
             seed_chosen=self._drawn is False and self._given is None,
             best=getattr(self.rule, "best", 1),
             near=isinstance(self._course, AuditRace) and self._course.champion >= 0,
+            claim=self.rule.claim if isinstance(self.rule, PairsRule) else None,
         )
 
     @property
@@ -366,6 +385,7 @@ class Race:
     def _learn(self, query: str, model: str, outcome: int, cell: Cell) -> None:
         """Count one outcome; with the last one of a step the race goes on."""
         self._told.setdefault(query, {})[model] = outcome
+        self._touched.add(cell[0] // self._rows)
         self._paid += 1
         self._missing[model] += outcome == MISSING
         del self._open[query][model]
@@ -382,7 +402,7 @@ class Race:
         self._open = self._by_query(cells)
         two = self._course if isinstance(self._course, TwoJudges) else None
         self._wanted = {} if two is None else self._by_query(two.ask_cheap())
-        touched = len(self._told) + sum(query not in self._told for query in self._open)
+        touched = len(self._touched | {place // self._rows for place, _ in cells})
         price = len(cells) if isinstance(self._course, RowRace) else 1
         self._too_dear = self._paid + price > self.budget.most_calls
         self._too_dear |= touched > self.budget.most_queries
@@ -401,6 +421,8 @@ class Race:
             del self._dropped[model]
         for model in set(self._pool.models) - live - self._dropped.keys():
             judged = sum(model in row for row in self._told.values())
+            if isinstance(self._course, PairsCourse):
+                judged = self._course.judged(self._pool.column(model))
             self._dropped[model] = judged if model != self._pool.baseline else len(self._told)
 
 
@@ -410,4 +432,5 @@ def rule_of(settings: Mapping[str, Any]) -> Rule:
     Raises:
         InputError: a rule that llmsel does not know, or parameters that it does not have.
     """
-    return from_settings(settings.get("rule", {}), RULES | {"Audit": Audit})
+    known: tuple[type[Rule], ...] = (*RULES.values(), Audit, Condorcet, Borda)
+    return from_settings(settings.get("rule", {}), {rule.__name__: rule for rule in known})

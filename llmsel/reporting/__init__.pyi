@@ -37,6 +37,8 @@ __all__ = [
     "verdict_table",
     "weak_judges",
     "winners_by_category",
+    "within",
+    "without_baseline",
     "write_report",
 ]
 
@@ -72,5 +74,5 @@ from .figures import (
 )
 from .outputs import save
 from .page import write_report
-from .races import early, promises, stops
+from .races import early, promises, stops, within, without_baseline
 from .value import cheapest_within, read_costs, value_table

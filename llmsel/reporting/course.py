@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from llmsel.judging.replay import Contents
+from llmsel.pool import MISSING
+from llmsel.racing.pairs import comparisons
 
 _NAMES = {
     "alpha": "chance of a wrong certificate (alpha)",
@@ -23,6 +25,8 @@ def course(contents: Contents) -> list[tuple[str, str]]:
         settings = dict(contents.judges[-1][1])
         settings.pop("name", None)
         facts += [(f"judge: {name}", _shown(value)) for name, value in settings.items()]
+    pool, judged = contents.pool, sum(entry.outcome != MISSING for entry in contents.given)
+    facts.append(("comparisons judged", f"{judged} of {comparisons(pool)} in this pool"))
     facts += _of_session(contents) if contents.race is None else _of_race(contents.race)
     if contents.undone:
         facts.append(("outcomes taken back", str(contents.undone)))
@@ -50,8 +54,10 @@ def _of_race(race: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _shown(value: object) -> str:
-    """Return a value on one line; dictionaries as name = value."""
+    """Return a value on one line; dictionaries as name = value, a panel's one after the other."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {_shown(each)}" for name, each in value.items()) or "none"
+    if isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+        return "; ".join(_shown(each) for each in value)
     words = {None: "none", True: "yes", False: "no"}
     return words[value] if value is None or isinstance(value, bool) else str(value)

@@ -20,7 +20,9 @@ from llmsel.judging.opening import pool_hash
 from llmsel.judging.provenance import remarks_of, warnings_of
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import MISSING, Pool
+from llmsel.racing.pairs import has_pairs, met
 from llmsel.racing.race import RaceVerdict
+from llmsel.reporting.sides import sides
 
 CSV, PARQUET = "csv", "parquet"
 FORMATS = (CSV, PARQUET)
@@ -53,10 +55,10 @@ def verdict_table(log: str | Path | Contents, pool: Pool) -> pd.DataFrame:
 
     Returns:
         A row per outcome that stands, in the order of the log: ``query_id``, ``query``,
-        ``category``, ``model``, ``baseline``, ``response``, ``baseline_response`` (text, None where
-        the pool has none), ``outcome`` (Int8: -1, 0, 1 from the model's side; NA for a judgement
-        that failed or was skipped), ``order``, ``by``, ``time``, ``failed`` (why, or None) and
-        ``detail`` (JSON).
+        ``category``, ``model``, ``baseline`` (over all pairs the other model), ``response``,
+        ``baseline_response`` (text, None where the pool has none), ``outcome`` (Int8: -1, 0, 1 from
+        the model's side; NA for a judgement that failed or was skipped), ``order``, ``by``,
+        ``time``, ``failed`` (why, or None) and ``detail`` (JSON).
 
     Raises:
         InputError: no log, or a log of another pool.
@@ -76,12 +78,13 @@ def _row_types() -> dict[str, str]:
 def _row(pool: Pool, entry: Annotation) -> dict[str, Any]:
     place = pool.place(entry.query)
     said = None if pool.responses is None else pool.responses_to(entry.query)
+    query, against = met(pool, entry.query)
     return {
-        "query_id": entry.query,
+        "query_id": query,
         "query": None if pool.texts is None else pool.texts[place],
         "category": None if pool.categories is None else pool.categories[place],
         "model": entry.model,
-        "baseline": pool.baseline,
+        "baseline": against,
         "response": None if said is None else said[entry.model],
         "baseline_response": None if said is None else said[pool.baseline],
         "outcome": pd.NA if entry.outcome == MISSING else entry.outcome,
@@ -98,14 +101,16 @@ def model_table(log: str | Path | Contents, pool: Pool) -> pd.DataFrame:
 
     Returns:
         A row per model: ``model``, ``wins``, ``draws``, ``losses``, ``failed`` (int), ``win_rate``
-        (float64 over what was judged, NaN without; the baseline has 1/2), ``winner`` (bool: it is
+        (float64 over what was judged, NaN without; the baseline has 1/2; over all pairs that of all
+        its comparisons, which were not drawn alike for all), ``winner`` (bool: it is
         among the answer of the decision).
     """
     contents = _contents(log, pool)
     answer = _decision(contents)["winners"]
     rows = []
-    for model in pool.models:
-        mine = [each.outcome for each in contents.given if each.model == model]
+    played = sides(contents)
+    for model in pool.candidates if has_pairs(pool) else pool.models:
+        mine = [side.outcome for side in played if side.model == model]
         wins, draws, losses = (mine.count(code) for code in (1, 0, -1))
         judged = wins + draws + losses
         rate = (wins + draws / 2) / judged if judged else float("nan")
@@ -152,9 +157,9 @@ def _decision(contents: Contents) -> dict[str, Any]:
         "outcomes": len(contents.given),
         "pool": pool.name,
         "pool_hash": pool_hash(pool),
-        "queries": pool.n_queries,
-        "models": list(pool.models),
-        "baseline": pool.baseline,
+        "queries": len({met(pool, query)[0] for query in pool.queries}),
+        "models": list(pool.candidates if has_pairs(pool) else pool.models),
+        "baseline": None if has_pairs(pool) else pool.baseline,
         "race": contents.race,
         "judges": [settings for _, settings in contents.judges],
         "llmsel": VERSION,

@@ -25,16 +25,19 @@ from matplotlib.figure import Figure
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION, write_atomically
 from llmsel._base.intervals import wilson
-from llmsel._base.words import percent
+from llmsel._base.words import counted, percent
 from llmsel.judging.collect import verdict_of
 from llmsel.judging.provenance import bias, remarks_of, warnings_of
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import MISSING, Pool
+from llmsel.racing.pairs import comparisons, described, has_pairs
 from llmsel.racing.race import RaceVerdict
 from llmsel.reporting import figures
 from llmsel.reporting.categories import told, winners_by_category
 from llmsel.reporting.course import course
+from llmsel.reporting.examples import examples
 from llmsel.reporting.outputs import inline_svg
+from llmsel.reporting.sides import sides
 from llmsel.reporting.value import read_costs, shown, value_picture, value_table
 from llmsel.session import Answer
 from llmsel.studies.diagnose import diagnose, judge_is_candidate, near_duplicates
@@ -95,6 +98,7 @@ def report(contents: Contents, *, answers: str | Path | None = None) -> str:
         raise InputError("the race has no annotation yet; there is nothing to report.")
     if isinstance(said, RaceVerdict):
         leaders, last, rows = said.winners, "in the race", _all_rows(contents)
+        leaders = leaders or (_shown_candidate(pool, (), rows),)  # of a race that has no winner
     else:
         leaders, last = said.leaders, "P(best)"
         rows = np.array([row for _, row in session.history])
@@ -106,15 +110,17 @@ def report(contents: Contents, *, answers: str | Path | None = None) -> str:
         warnings=warnings_of(contents),
         statement=said.statement,
         remarks=said.remarks if isinstance(said, RaceVerdict) else remarks_of(contents),
-        about=f"{pool!r}; {GENERATOR}.",
+        about=f"Pool '{pool.name}': {described(pool)}{_simulated(pool)}; {GENERATOR}.",
         last_column=last,
         evidence=_evidence(contents, rows, said),
         curve=_curve(pool, rows, pool.models.index(leaders[0])),
         leader=leaders[0],
-        baseline=pool.baseline,
+        baseline=None if has_pairs(pool) else pool.baseline,
         seen=len(rows),
-        queries=pool.n_queries,
-        categories=_categories(contents),
+        queries=comparisons(pool) if has_pairs(pool) else pool.n_queries,
+        opponents=_opponents(contents, leaders[0]),
+        examples=examples(contents, _shown_candidate(pool, leaders, rows)),
+        categories=_categories(contents, leaders[0]),
         value=_value(contents, answers),
         course=course(contents),
         diagnostics=_diagnostics(contents),
@@ -150,8 +156,16 @@ def _policy(css: str) -> str:
 
 
 def _all_rows(contents: Contents) -> np.ndarray:
-    """Outcomes of every query that has one, finished or not, in the order of the log."""
+    """Outcomes of every query that has one, finished or not, in the order of the log.
+
+    Over all pairs each comparison is a row of its own, with an outcome of two models.
+    """
     pool = contents.session.pool
+    if has_pairs(pool):
+        rows = np.full((len(contents.given), pool.n_models), MISSING, dtype=np.int8)
+        for k, side in enumerate(sides(contents)):
+            rows[k // 2, pool.column(side.model)] = side.outcome
+        return rows
     touched = [row for row in contents.rows.values() if row]
     rows = np.full((len(touched), pool.n_models), MISSING, dtype=np.int8)
     rows[:, pool.baseline_index] = 0
@@ -165,11 +179,13 @@ def _evidence(
     contents: Contents, rows: np.ndarray, said: RaceVerdict | Answer
 ) -> list[dict[str, Any]]:
     """One line per model, best first: outcomes, win rate, failures; its end in the race."""
-    pool, last = contents.session.pool, _ends(said)
-    failed = Counter(entry.model for entry in contents.given if entry.outcome == MISSING)
+    pool = contents.session.pool
+    last = _ends(said, pairs=has_pairs(pool))
+    failed = Counter(side.model for side in sides(contents) if side.outcome == MISSING)
     named = said.winners if isinstance(said, RaceVerdict) else said.leaders
     lines = []
-    for j, model in enumerate(pool.models):
+    for model in pool.candidates if has_pairs(pool) else pool.models:
+        j = pool.column(model)
         wins, draws, losses = (int((rows[:, j] == code).sum()) for code in (1, 0, -1))
         judged = wins + draws + losses
         rate = (wins + draws / 2) / judged if judged else -1.0
@@ -183,16 +199,51 @@ def _evidence(
             "judged": 0 if model == pool.baseline else judged,
             "failed": failed[model],
             "rate": f"{rate:.1%}" if judged else "not judged",
+            "interval": "" if model == pool.baseline else _band(rate, judged, pool.n_queries),
             "last": last[model],
         }
         lines.append((rate, line))
     return [line for _, line in sorted(lines, key=lambda pair: -pair[0])]
 
 
-def _categories(contents: Contents) -> list[str]:
-    """Winners by category, in sentences; none of a race, or of a pool without categories."""
-    if contents.pool.categories is None or contents.race is not None:
+def _band(rate: float, judged: int, n: int) -> str:
+    """Write the 95 % interval of a rate; empty without any judgement."""
+    if not judged:
+        return ""
+    low, high = _interval(rate, judged, n)
+    return "exact" if low == high else f"{low:.1%} to {high:.1%}"
+
+
+def _shown_candidate(pool: Pool, leaders: Sequence[str], rows: np.ndarray) -> str:
+    """Name the candidate whose wins and losses are shown: the leader, or the best candidate."""
+    named = [model for model in leaders if model != pool.baseline]
+    if named:
+        return named[0]
+    points = np.where(rows == MISSING, 0, rows).sum(axis=0, dtype=np.int64)
+    return max(pool.candidates, key=lambda model: points[pool.column(model)])
+
+
+def _opponents(contents: Contents, leader: str) -> list[tuple[str, int, int, int]]:
+    """Count a model's wins, draws and losses against each other one; only over all pairs."""
+    if not has_pairs(contents.pool):
         return []
+    counts: dict[str, Counter[int]] = {}
+    for side in sides(contents):
+        if side.model == leader and side.outcome != MISSING:
+            counts.setdefault(side.against, Counter())[side.outcome] += 1
+    return [(other, found[1], found[0], found[-1]) for other, found in sorted(counts.items())]
+
+
+def _simulated(pool: Pool) -> str:
+    return ", simulated" if pool.simulated else ""
+
+
+def _categories(contents: Contents, leader: str) -> list[str]:
+    """Winners by category, in sentences; of a race, what the leader has in each."""
+    if contents.pool.categories is None:
+        return []
+    if contents.race is not None:
+        return _leader_by_category(contents, leader)
     try:
         found = winners_by_category(contents)
     except InputError:  # every query lacks a judgement: there is nothing to compare
@@ -200,20 +251,44 @@ def _categories(contents: Contents) -> list[str]:
     return [*(each.statement for each in found), told(found)]
 
 
+def _leader_by_category(contents: Contents, leader: str) -> list[str]:
+    """Count a leader's outcomes in each category; a race compares no models within one."""
+    pool = contents.pool
+    counts: dict[str, Counter[int]] = {each: Counter() for each in pool.categories or ()}
+    of = dict(zip(pool.queries, pool.categories or (), strict=True))
+    for side in sides(contents):
+        if side.model == leader and side.outcome != MISSING:
+            counts[of[side.entry.query]][side.outcome] += 1
+    lines = [
+        f"{category}: '{leader}' has {counted(found[1], 'win')}, {counted(found[0], 'draw')} and "
+        f"{found[-1]} {'loss' if found[-1] == 1 else 'losses'}."
+        for category, found in counts.items()
+        if found
+    ]
+    if lines:
+        lines.append(
+            "A race names no winner of a category, as it judges models on different queries."
+        )
+    return lines
+
+
 def _value(contents: Contents, answers: str | Path | None) -> dict[str, Any] | None:
     """Win rate against price and seconds, drawn and as a table; None where none is known."""
-    table = None if answers is None else value_table(contents, read_costs(answers))
-    if table is None or table.empty:
+    if answers is None or has_pairs(contents.pool):
+        return None
+    table = value_table(contents, read_costs(answers))
+    if table.empty:
         return None
     return {"picture": markupsafe.Markup(value_picture(table)), "rows": shown(table)}
 
 
-def _ends(said: RaceVerdict | Answer) -> dict[str, str]:
+def _ends(said: RaceVerdict | Answer, *, pairs: bool) -> dict[str, str]:
     """Say by model how its race ended, or its chance to be the best of the pool."""
     if isinstance(said, Answer):
         return {model: percent(chance) for model, chance in said.chance.items()}
     ends = dict.fromkeys(said.live, "still in")
-    ends |= {model: f"dropped after {t} queries" for model, t in said.dropped.items()}
+    what = "calls" if pairs else "queries"
+    ends |= {model: f"dropped after {t} {what}" for model, t in said.dropped.items()}
     return ends | dict.fromkeys(said.winners, "named" if said.stop else "leads")
 
 
@@ -232,7 +307,10 @@ def _curve(pool: Pool, rows: np.ndarray, leader: int) -> markupsafe.Markup | Non
     )
     with style.context("default"):  # a notebook's own theme would give the page another look
         figure = Figure(figsize=(7.2, 2.8), layout="constrained")
-        figures.settling(table, figure.subplots())
+        axes = figure.subplots()
+        figures.settling(table, axes)
+        if has_pairs(pool):
+            axes.set_xlabel("comparisons judged")
         drawn = inline_svg(figure, f"win rate of {pool.models[leader]}")
     return markupsafe.Markup(drawn)
 
@@ -256,6 +334,8 @@ def _diagnostics(contents: Contents) -> list[tuple[str, object]]:
         means = f"{np.mean(first):+.2f} / {np.mean(last):+.2f}"
         shown = "mean outcome, candidate shown first / second"
         lines.append((shown, f"{means} (a large gap is a position bias)"))
+    if has_pairs(contents.pool):
+        return lines
     partial = {e.query for e in given} - {query for query, _ in contents.session.history}
     return [*lines, ("queries not judged for every candidate", len(partial))]
 
@@ -284,11 +364,12 @@ def _checks(contents: Contents, rows: np.ndarray) -> list[tuple[object, ...]]:
     if contents.race is None:
         found = diagnose(session, judge=judge).to_dict("records")
     else:
-        touched = [query for query, row in contents.rows.items() if row]
-        pool = session.pool.subset(queries=touched)
-        if (np.delete(rows, pool.baseline_index, axis=1) != MISSING).any():
-            pool = pool.replace(outcomes=rows)
-        checks = (near_duplicates(pool), judge_is_candidate(pool, judge))
+        pool, checks = contents.pool, [judge_is_candidate(contents.pool, judge)]
+        if not has_pairs(pool):  # whose unused cells repeat an answer
+            pool = pool.subset(queries=[query for query, row in contents.rows.items() if row])
+            if (np.delete(rows, pool.baseline_index, axis=1) != MISSING).any():
+                pool = pool.replace(outcomes=rows)
+            checks.insert(0, near_duplicates(pool))
         found = [dataclasses.asdict(check) for check in checks]
     return [
         (c["check"], f"{c['number']:.3g}", f"{c['threshold']:.3g}", c["verdict"], c["advice"])

@@ -135,3 +135,50 @@ def promises(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
     np.atleast_1d(axes)[0].set_ylim(len(pools) - 0.4, -0.6)
     says = "wrong verdicts in % of races; dashed: promised"
     return entitled(figure, "hostile pools", says, facts)
+
+
+def within(delta: float) -> str:
+    """Name a margin of win rates: "exact", or "within 1 point"."""
+    points = f"{100 * delta:g}"
+    return f"within {points} point{'' if points == '1' else 's'}" if delta else "exact"
+
+
+@styled
+def without_baseline(
+    table: pd.DataFrame, models: int, board: str, facts: Mapping[str, Any]
+) -> Figure:
+    """Draw what races over all pairs cost, and a star around one baseline beside them.
+
+    Args:
+        table: rule, delta, share, low, high (of all comparisons).
+        models: of the board; a star judged in full is 2 / models of all comparisons.
+        board: name of the benchmark.
+        facts: parameters of the run.
+    """
+    rules = list(dict.fromkeys(table["rule"]))
+    figure, ax = plt.subplots(figsize=(7.2, 1.2 + 0.26 * len(table)), layout="constrained")
+    colours = dict(zip(rules, (AUDIT, PROMISE, NOTHING), strict=False))
+    place = {
+        index: k + list(rules).index(rule) for k, (index, rule) in enumerate(table["rule"].items())
+    }
+    names = []
+    for index, row in table.iterrows():
+        y, colour = place[index], colours[row["rule"]]
+        ax.hlines(y, 100 * row["low"], 100 * row["high"], color=colour, lw=2)
+        ax.plot(100 * row["share"], y, "o", color=colour)
+        names.append(f"{row['rule']}, {within(row['delta'])}")
+    ax.set_yticks(list(place.values()), names)
+    ax.invert_yaxis()
+    ax.axvline(200 / models, ls="--", color=NOTHING, lw=1)
+    ax.annotate(
+        "a star judged in full",
+        (200 / models, 1.0),
+        xycoords=("data", "axes fraction"),
+        xytext=(4, 3),
+        textcoords="offset points",
+        fontsize=8.5,
+        color=NOTHING,
+    )
+    ax.set_xlim(left=0)
+    ax.set_xlabel("calls, % of all comparisons (mean, and 10 to 90 % of the races)")
+    return entitled(figure, board, "who wins without a baseline, and for how many calls", facts)

@@ -57,6 +57,9 @@ __all__ = [
     "noisy",
     "noisy_votes",
     "null_rank",
+    "pair_outcomes",
+    "pair_races",
+    "pair_table",
     "perfect_votes",
     "random_votes",
     "read_table",
@@ -69,6 +72,7 @@ __all__ = [
     "shown_name",
     "shuffled_null",
     "shuffled_votes",
+    "star_races",
     "star_winners",
     "steering",
     "stratified",
@@ -82,7 +86,16 @@ __all__ = [
     "write_table",
 ]
 
-from .baselines import EXACT, all_pairs, borda, condorcet, rebased, star_winners, with_baseline
+from .baselines import (
+    EXACT,
+    all_pairs,
+    borda,
+    condorcet,
+    pair_outcomes,
+    rebased,
+    star_winners,
+    with_baseline,
+)
 from .by_call import Contest, compete, complete, stratified
 from .by_query import run
 from .efficiency import annotation_efficiency, efficiency_view, first_stable, gap_table
@@ -113,6 +126,7 @@ from .promises import broken, promise_table
 from .protocol import Result, checkpoints
 from .scores import GAP, IDENTIFICATION, NEAR_BEST, curves, near_best, score, shown_name, wilson
 from .tables import has_result, read_result, read_table, write_table
+from .tournament import pair_races, pair_table, star_races
 from .two_judges import gauge_course, price_table, two_judges
 from .votes import (
     agreement,

@@ -9,6 +9,7 @@ wins, and equal outcomes are a draw. That is a guess, and every table says so.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -19,7 +20,7 @@ from llmsel.pool import MISSING, Pool
 from llmsel.studies.scores import SLACK
 from llmsel.weak_judges import add_votes
 
-EXACT = ("smol", "mt-bench")  # benchmarks on which all pairs are judged
+EXACT = ("smol", "mt-bench", "shaberi")  # benchmarks on which all pairs are judged
 
 
 def rebased(pool: Pool, baseline: str, *, votes: bool = True) -> Pool:
@@ -50,7 +51,7 @@ def with_baseline(name: str, baseline: str, *, votes: bool = True) -> tuple[Pool
     Returns:
         The pool, and whether its outcomes are judged (True) or re-derived (False).
     """
-    if name in EXACT:
+    if name.split(":")[0] in EXACT:
         return load(name, baseline=baseline, votes=votes), True
     pool = _own_baseline(name, votes, fingerprint(name))
     return (pool if baseline == pool.baseline else rebased(pool, baseline, votes=votes)), False
@@ -62,6 +63,33 @@ def _own_baseline(name: str, votes: bool, _files: str) -> Pool:
     return load(name, votes=votes)
 
 
+def pair_outcomes(
+    name: str, models: Sequence[str] | None = None
+) -> tuple[tuple[str, ...], np.ndarray]:
+    """Collect the outcome of every model against every other, query by query.
+
+    Args:
+        name: of a benchmark.
+        models: some of its models, in the order that is wanted; None for all.
+
+    Returns:
+        The models and int8, shape ``(M, M, n)``: of the first against the second; MISSING where it
+        was not judged.
+
+    Raises:
+        InputError: an unknown model, or a benchmark that changes its models with the baseline.
+    """
+    own = load(name, votes=False)
+    chosen = own.models if models is None else tuple(models)
+    columns = []
+    for baseline in chosen:
+        pool = with_baseline(name, baseline, votes=False)[0]
+        if set(pool.models) != set(own.models):
+            raise InputError(f"benchmark '{name}' changes its models with the baseline.")
+        columns.append(pool.need("outcomes")[:, [pool.column(model) for model in chosen]].T)
+    return chosen, np.stack(columns, axis=1)
+
+
 def all_pairs(name: str) -> tuple[tuple[str, ...], np.ndarray]:
     """Win rate of every model against every other.
 
@@ -69,15 +97,11 @@ def all_pairs(name: str) -> tuple[tuple[str, ...], np.ndarray]:
         The models and float64, shape ``(M, M)``: win rate of the row's model against the column's
         (1/2 on the diagonal, NaN for a pair that was never judged).
     """
-    pool = load(name, votes=False)
-    columns = []
-    for baseline in pool.models:
-        other = with_baseline(name, baseline, votes=False)[0]
-        if other.models != pool.models:
-            raise InputError(f"benchmark '{name}' changes its models with the baseline.")
-        rates = other.win_rates()
-        columns.append(np.where(np.isfinite(rates), rates, np.nan))
-    return pool.models, np.stack(columns, axis=1)
+    models, outcomes = pair_outcomes(name)
+    known = outcomes != MISSING
+    count = known.sum(axis=2)
+    total = np.where(known, outcomes, 0).sum(axis=2, dtype=np.int64)
+    return models, np.where(count > 0, 0.5 + 0.5 * total / np.maximum(count, 1), np.nan)
 
 
 def condorcet(rates: np.ndarray) -> int | None:

@@ -76,6 +76,8 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.tuning": ("queries", "tuning"),
     "llmsel.studies.official": ("queries", "official"),
     "llmsel.studies.two_judges": ("cheap",),
+    "llmsel.racing.pairs": ("pairs",),
+    "llmsel.studies.tournament": ("pairs", "audit"),
     "llmsel.studies.receipt": ("queries", "official"),
 }
 ALWAYS = ("votes", "tables")
@@ -88,6 +90,7 @@ FAMILIES = (
     "cheap",
     "clones",
     "official",
+    "pairs",
     "published",
     "readings",
     "tuning",

@@ -10,9 +10,9 @@ races and their peers pay and name. ``audit``: the same of audit races with more
 runs that play them. ``cheap``: audit races with a cheap judge beside the dear one. ``calibrated``,
 ``clones``, ``official``, ``readings``, ``tuning``: how right the belief is, copies of a model, the
 paper's method in its authors' mode, other readings of it, eps tuned on the weak judges.
-``published``: what the published peers pay and name that have a guarantee or a predictor.
-``tables``: what is computed from picks and answers (fixed ones here, so that the families do not
-depend on each other).
+``pairs``: races without a baseline. ``published``: what the published peers pay and name that have
+a guarantee or a predictor. ``tables``: what is computed from picks and answers (fixed ones here, so
+that the families do not depend on each other).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from llmsel.benchmarks.simulated import adversarial_pools, simulate
 from llmsel.pool import MISSING, Pool, draw_orders
 from llmsel.racing.audit import Audit
 from llmsel.racing.elimination import Certified, Heuristic, LockstepRule, Standing
+from llmsel.racing.pairs import Borda, Condorcet
 from llmsel.racing.race import Budget
 from llmsel.similarity import KINDS, similarity
 from llmsel.strategies import LLMSelector, SelectLLM, Strategy, possible
@@ -53,6 +54,7 @@ from llmsel.studies.official import run_official
 from llmsel.studies.over_queries import on_half_boards, over_halves
 from llmsel.studies.protocol import Result
 from llmsel.studies.receipt import alias_experiment, summary, toy
+from llmsel.studies.tournament import pair_races, star_races
 from llmsel.studies.two_judges import gauge_course, price_table, two_judges
 from llmsel.weak_judges import VARIANTS, add_votes
 
@@ -183,6 +185,19 @@ def published() -> Iterator[Any]:
         **{**PROTOCOL, "realizations": 4},
     )
     yield contest.leaders, contest.ends
+
+
+def pairs() -> Iterator[Any]:
+    """Races without a baseline, on grades that draw often, with and without gaps."""
+    rng = np.random.default_rng(3)
+    grades = np.round(rng.normal(np.linspace(0, 1, 5)[:, None], 1, (5, 30)))
+    outcomes = np.sign(grades[:, None] - grades[None]).astype(np.int8)
+    gaps = np.triu(rng.random((5, 5, 30)).T < 0.1).T
+    names = [f"m{j}" for j in range(5)]
+    for table in (outcomes, np.where(gaps | gaps.transpose(1, 0, 2), MISSING, outcomes)):
+        rules = {"Condorcet": Condorcet(seek=3), "Borda": Borda(seek=3)}
+        yield pair_races(names, table, rules, deltas=(0.0, 0.05), realizations=2)
+        yield star_races(names, table, "m2", deltas=(0.0,), realizations=1)
 
 
 def readings() -> Iterator[Any]:
@@ -324,6 +339,7 @@ FAMILIES = {
         cheap,
         clones,
         official,
+        pairs,
         published,
         readings,
         tuning,

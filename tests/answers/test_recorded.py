@@ -150,6 +150,48 @@ def test_judgearenas_swapped_rows(tmp_path):
         read_verdicts(tmp_path)
 
 
+@pytest.mark.parametrize("prompts", ["FastChat's", "its own"])
+def test_judgearenas_mt_bench(tmp_path, prompts):
+    """A whole result folder: two turns are two games, and a swapped row names its own models."""
+    shared = {"category": "math", "judge": "j", "system_prompt": "s", "judge_completion": "[[B]]"}
+    said = [(81, 1, 1.0), (81, 2, 0.5), (82, 1, 0.0), (82, 2, 1.0), (83, 1, ""), (83, 2, 0.0)]
+    rows = [
+        {
+            "question_id": q,
+            "turn": turn,
+            "model_A": "mine",
+            "model_B": "base",
+            **shared,
+            "preference": p,
+        }
+        for q, turn, p in said
+    ]
+    if prompts == "FastChat's":
+        words = {0.0: "model_A", 0.5: "tie", 1.0: "model_B", "": "error"}
+        for row in rows:
+            del row["judge_completion"]
+            row |= {"g1_winner": words[row["preference"]], "final_winner": words[row["preference"]]}
+    else:  # the second order agrees on 81, and on 82 it is for 'mine' in both turns
+        swapped = [(81, 1, 0.1), (81, 2, 0.5), (82, 1, 0.9), (82, 2, 0.6), (83, 1, ""), (83, 2, "")]
+        rows += [
+            {**rows[i], "model_A": "base", "model_B": "mine", "preference": p}
+            for i, (_, _, p) in enumerate(swapped)
+        ]
+    folder = tmp_path / "mt-bench-mine-base-j"
+    folder.mkdir()
+    pd.DataFrame(rows).to_csv(folder / "mt-bench-mine-base-j-annotations.csv", index=False)
+    (folder / "results-mt-bench-mine-base-j.json").write_text('{"preferences": [0.5]}')
+    (folder / "run-metadata.v1.json").write_text('{"schema_version": "v1"}')
+    pool = pool_of_verdicts(read_verdicts(folder), "base")
+    assert pool.queries == ("81", "82", "83") and pool.categories == ("math",) * 3
+    second = 0 if prompts == "FastChat's" else 1
+    assert outcomes(pool)["mine"] == [-1, second, 1]
+    assert outcomes(pool_of_verdicts(read_verdicts(folder), "mine"))["base"] == [1, -second, -1]
+    pd.DataFrame([{**rows[0], "preference": 7}]).to_csv(tmp_path / "bad.csv", index=False)
+    with pytest.raises(InputError, match=r"bad.csv', row 1: the preference is 7, not between"):
+        read_verdicts(tmp_path / "bad.csv")
+
+
 def test_a_table_of_a_panel_is_decided_by_the_majority(tmp_path):
     csv = tmp_path / "t.csv"
     csv.write_text(

@@ -10,7 +10,8 @@ import pytest
 
 from llmsel._base.errors import InputError
 from llmsel._base.terminal import encodable, plain, short
-from llmsel.answers.server import Prices, retry_after
+from llmsel.answers.prices import Prices
+from llmsel.answers.server import retry_after
 from llmsel.answers.wire import _plainer
 
 

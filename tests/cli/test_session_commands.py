@@ -47,7 +47,7 @@ def test_a_person_may_race(tmp_path):
     log, pool = tmp_path / "log.jsonl", ("--pool", ANSWERS, "--baseline", "alpha")
     ask = ("session", "ask", log, *pool)
     first = json.loads(ok(*ask, "--race", "--delta", "0.05", "--json"))
-    assert "3 of 3 models can still be best" in first["reason"]
+    assert "3 of 3 models can still be named" in first["reason"]
     assert set(first["responses"]) == {"alpha", "beta", "gamma"}
     ok("session", "tell", log, first["query"], "beta=loss", *pool)
     left = json.loads(ok(*ask, "--json"))  # the log knows that it is a race

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from llmsel._base.intervals import mean_interval, t_central, t_quantile
+from llmsel._base.intervals import betting_interval, mean_interval, t_central, t_quantile
 from llmsel.studies import paired
 
 # two-sided 95 % points, from printed tables of Student's t
@@ -60,3 +60,24 @@ def test_one_value_has_no_interval():
 def test_ablations_use_it():
     values = np.array([0.1, 0.4, -0.2, 0.3])
     assert paired.mean_interval(values) == mean_interval(values)
+
+
+def test_values_drawn_from_few_tell_more():
+    rng = np.random.default_rng(1)
+    whole = np.where(rng.random(60) < 0.9, 1.0, 0.0)
+    missed, narrow, wide = 0, [], []
+    for _ in range(200):
+        values = rng.permutation(whole)[:45]
+        low, high = betting_interval(values, total=60)
+        missed += not low <= whole.mean() <= high
+        narrow.append(high - low)
+        wide.append(np.subtract(*betting_interval(values)[::-1]))
+    assert missed <= 18  # 10 expected at most; more in 1 of 100 tests
+    assert np.mean(narrow) < 0.6 * np.mean(wide)
+    assert betting_interval(whole, total=60) == (whole.mean(), whole.mean())
+    assert betting_interval([], total=60) == (0, 1)
+    assert betting_interval([1.0, 0.0, 0.0], total=4)[0] <= 0.25  # the rest may be 0
+    # of very many, drawing without replacement is nothing else
+    assert betting_interval(values, total=10**9) == pytest.approx(
+        betting_interval(values), abs=1e-5
+    )

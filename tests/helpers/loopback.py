@@ -14,6 +14,8 @@ HANG = object()  # longer than any timeout
 def serve(answer):
     """Run a server; ``answer(body, number)`` gives a text, a status code, TORN or HANG.
 
+    Or a pair of status code and complaint, or a dictionary: what else a message has, and finish.
+
     Yields an object with ``url``, ``bodies`` (requests so far) and ``most`` (most at one time).
     """
 
@@ -38,14 +40,17 @@ def serve(answer):
             if what is HANG:
                 server.gate.wait(3)
                 return
-            status = what if isinstance(what, int) else 200
+            status, complaint = what if isinstance(what, tuple) else (what, "no")
+            if not isinstance(status, int):
+                status = 200
             if status != 200:
-                data = json.dumps({"error": {"message": "no"}}).encode()
+                data = json.dumps({"error": {"message": complaint}}).encode()
             else:
+                said = what if isinstance(what, dict) else {"content": "" if what is TORN else what}
                 choice = {
                     "index": 0,
-                    "finish_reason": "stop",
-                    "message": {"role": "assistant", "content": what if what is not TORN else ""},
+                    "finish_reason": said.pop("finish", "stop") if said is what else "stop",
+                    "message": {"role": "assistant", **said},
                 }
                 data = json.dumps(
                     {

@@ -46,6 +46,13 @@ def shown(body):
     ]
 
 
+def reference(body):
+    """Return the reference that a request shows; None without one."""
+    chat = body["messages"][1]["content"]
+    found = re.search(r"<REFERENCE (\w+)>\n(.*)\n</REFERENCE \1>", chat, re.DOTALL)
+    return found and found[2]
+
+
 def longer(body, number=0):
     a, b = shown(body)
     verdict = "tie" if len(a) == len(b) else "AB"[len(b) > len(a)]

@@ -131,6 +131,61 @@ def test_another_answer_of_model_or_baseline_is_judged_again(judged, tmp_path):
     assert len(judge.asked) == 3
 
 
+def test_another_baseline_keeps_the_verdicts_on_old_against_new(judged, tmp_path):
+    path, pool = judged
+    old = {(e.query, e.model): e.outcome for e in read_log(path, pool).given}
+    now = pool.replace(baseline="a")
+    with pytest.raises(InputError, match=r"of its \d+ verdicts hold on this pool too"):
+        AnnotationLog(path, now)
+    found = carry(path, tmp_path / "new.jsonl", now)
+    assert (found.cells, found.open) == (12, 12)  # 'base' against 'a', and not 'b' against 'a'
+    assert f"{found.kept} of {found.verdicts} verdicts carry over, {found.turned} of them with" in (
+        found.statement
+    )
+    assert "12 are open, as what was judged against 'base' says nothing of others against 'a'." in (
+        found.statement
+    )
+    judge, given = finish(tmp_path / "new.jsonl", now)
+    assert not any("b" not in response for _, response, _ in judge.asked)
+    assert {old[q, "a"] for q in pool.queries} == {
+        -1,
+        1,
+    }  # with one sign only, nothing would be told
+    for query in pool.queries:
+        assert given[query, "base"] == -old[query, "a"]
+    (entry,) = {
+        (e.order, e.detail["turned"])
+        for e in read_log(tmp_path / "new.jsonl", now).given
+        if e.detail.get("turned")
+    }
+    assert entry == ("both", True)
+    # and back again, where they are what they were
+    back = carry(tmp_path / "new.jsonl", tmp_path / "back.jsonl", pool)
+    _, again = finish(tmp_path / "back.jsonl", pool)
+    assert back.open == 12 and again == old
+
+
+def test_what_is_turned_tells_how_it_was_shown(tmp_path):
+    """And who was shown one order only might have said something else in the other."""
+    pool = answers(3)
+    orders = {"name": "gpt", "orders": ["candidate first", "baseline first"]}
+    with AnnotationLog(tmp_path / "old.jsonl", pool) as log:
+        log.record("q0", {"a": 1}, by="me", order="baseline first")
+        log.begin_judge(orders)
+        said = {"verdicts": ["A", "tie"], "scores": [3, 2], "context": "abc", "why": "of one"}
+        log.record("q1", {"a": 0}, by="gpt", order="both", detail=said)
+        log.begin_judge({"name": "panel", "members": [{"orders": ["candidate first"]}]})
+        log.record("q2", {"a": 1}, by="gpt", order="candidate first", detail={"verdicts": ["A"]})
+    now = pool.replace(baseline="a")
+    found = carry(tmp_path / "old.jsonl", tmp_path / "new.jsonl", now)
+    assert (found.kept, found.turned) == (2, 2)
+    first, second = read_log(tmp_path / "new.jsonl", now).bank.values()
+    assert (first["outcome"], first["order"]) == (-1, "candidate first")
+    assert (second["outcome"], second["order"]) == (0, "both")
+    turned = {"turned": True, "context": "abc", "verdicts": ["tie", "A"], "scores": [2, 3]}
+    assert second["detail"] == turned
+
+
 def test_a_race_takes_carried_verdicts_only_as_it_asks(tmp_path):
     pool, judge = graded(pools.simulated(n=60, m=4, seed=3))
     pool = pool.replace(outcomes=None)
@@ -274,6 +329,18 @@ def test_mistakes(judged, tmp_path):
         carry(tmp_path / "none.jsonl", tmp_path / "new.jsonl", pool)
     with AnnotationLog(path, pool) as log, pytest.raises(InputError, match="begun already"):
         log.begin_with([], "x", races=0)
+
+
+def test_a_damaged_line_is_not_carried(judged, tmp_path):
+    path, pool = judged
+    lines = path.read_text().splitlines()
+    del (header := json.loads(lines[0]))["format"]  # of a log whose lines have no checksum yet
+    broken = {**json.loads(lines[3]), "outcome": "a win"}
+    broken.pop("crc"), header.pop("crc")
+    path.write_text("\n".join([json.dumps(header), *lines[1:3], json.dumps(broken), ""]))
+    with pytest.raises(InputError, match=r"line 4, is damaged: its 'outcome' is 'a win'"):
+        carry(path, tmp_path / "new.jsonl", pool.subset(pool.queries[1:]))
+    assert not (tmp_path / "new.jsonl").exists()
 
 
 def test_a_log_with_carried_verdicts_is_checked_like_any(judged, tmp_path):

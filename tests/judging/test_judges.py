@@ -95,6 +95,21 @@ def test_the_log_of_a_race_holds_its_certificate(tmp_path):
     assert one == found  # whatever the number of threads
 
 
+def test_progress_is_told_call_by_call_and_not_step_by_step(tmp_path):
+    pool, judge = graded(pools.simulated(n=30, m=4, seed=3))
+    with AnnotationLog(tmp_path / "log.jsonl", pool) as log:
+        seen, steps = [], []
+        judge_race(
+            log,
+            judge,
+            race=llmsel.Race(pool, seed=1, batch=8),
+            calls=24,
+            kept=lambda: seen.append(len(log.given)),
+            watch=lambda _: steps.append(len(log.given)),
+        )
+    assert seen == list(range(1, 25)) and len(steps) < 8
+
+
 @pytest.mark.parametrize("workers", [1, 4])
 def test_what_was_judged_before_an_error_is_in_the_log(tmp_path, workers):
     pool, judge = graded(pools.simulated(n=30, m=6, seed=3))

@@ -14,7 +14,8 @@ from helpers.servers import longer, pool_of, shown
 
 import llmsel
 from llmsel._base.errors import InputError
-from llmsel.answers.server import Prices, ServerError
+from llmsel.answers.prices import Prices
+from llmsel.answers.server import ServerError
 from llmsel.judging.collect import annotate
 from llmsel.judging.judges import groups
 from llmsel.judging.llm import LLMJudge

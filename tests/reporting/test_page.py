@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 from helpers import pools
+from helpers.judges import graded
 
 from llmsel._base.errors import InputError
 from llmsel.judging.collect import judge_race
@@ -114,6 +115,63 @@ def test_it_says_what_the_session_says(made):
     assert "22 outcomes" in page
 
 
+def test_examples_are_drawn_by_their_rule_escaped_and_cut(made, tmp_path):
+    pool = made[2]
+    responses = pool.responses.copy()
+    responses[:, :] = [[f"{EVIL} {i}|{j} " + "long " * 500 for j in range(4)] for i in range(12)]
+    pool = pool.replace(responses=responses)
+    path = tmp_path / "race.jsonl"
+    with AnnotationLog(path, pool, seed=4) as begun:
+        for i, query in enumerate(pool.queries):
+            begun.record(query, dict.fromkeys(pool.candidates, 1 if i < 8 else -1), by="ann")
+    page = write_report(path, pool, tmp_path / "r.html").read_text()
+    tags = Tags()
+    tags.feed(page)
+    assert not tags.open and not tags.found & {"script", "img"}
+    assert "3 of its 8 wins and 3 of its\n4 losses against" in page
+    shown = re.findall(r"<article><h3>(\w+)</h3>", page)
+
+    def place(query):
+        return hashlib.sha256(f"4|{query}".encode()).digest()
+
+    assert shown[:3] == sorted(pool.queries[:8], key=place)[:3]
+    assert shown[3:] == sorted(pool.queries[8:], key=place)[:3]
+    assert page.count("more]</p>") == 12 and page.count("long long") < 12 * 200
+    bare = pool.replace(responses=None)
+    with AnnotationLog(tmp_path / "bare.jsonl", bare) as begun:
+        begun.record("q0", dict.fromkeys(bare.candidates, 1), by="ann")
+    page = write_report(tmp_path / "bare.jsonl", bare, tmp_path / "bare.html").read_text()
+    assert "<article>" not in page and "wins and loses" not in page
+
+
+def test_a_race_tells_the_leaders_record_in_each_category(tmp_path):
+    pool = pools.simulated(n=200, m=4, spread=2.0, seed=3)
+    pool = pool.replace(categories=["code" if i % 3 else "prose" for i in range(200)])
+    pool, judge = graded(pool)
+    path = tmp_path / "log.jsonl"
+    with AnnotationLog(path, pool) as log:
+        leader = judge_race(log, judge, race=Race(pool, delta=0.1, seed=0)).winners[0]
+        rows = dict(log.rows)
+    page = html.unescape(write_report(path, pool, tmp_path / "r.html").read_text())
+    for category in ("code", "prose"):
+        had = [
+            rows[query][leader].outcome
+            for query, each in zip(pool.queries, pool.categories, strict=True)
+            if each == category and leader in rows.get(query, {})
+        ]
+        assert f"{category}: '{leader}' has {had.count(1)} win" in page
+    assert "A race names no winner of a category" in page
+    given = sum(len(row) for row in rows.values())
+    assert f"<dt>comparisons judged</dt><dd>{given} of 800 in this pool</dd>" in page
+
+
+def test_every_model_has_its_interval(made):
+    page = made[0].read_text()
+    lines = [line for line in page.split("<tr") if 'class="number range"' in line]
+    assert len(lines) == 4
+    assert sum(bool(re.search(r"range\">\d+\.\d% to \d+\.\d%<", line)) for line in lines) == 3
+
+
 def test_a_race_is_reported_with_its_certificate(tmp_path):
     pool = pools.simulated(n=200, m=5, spread=2.0, seed=3)
     pool = pool.replace(responses=[[f"{i}|{m}" for m in pool.models] for i in range(200)])
@@ -166,7 +224,7 @@ def test_failed_judgements_are_counted_by_model_and_warned_of(tmp_path):
     page = write_report(tmp_path / "log.jsonl", pool, tmp_path / "r.html").read_text()
     assert "20 of 60 judgements failed (" in page
     (line,) = (line for line in page.split("<tr") if f"<td>{mute}</td>" in line and "share" in line)
-    assert [int(n) for n in re.findall(r'number">(\d+)<', line)] == [0, 0, 0, 0, 20]
+    assert re.findall(r'number">([\d, ]+)<', line) == ["0, 0, 0", "0", "20"]
     assert page.index("judgements failed") < page.index('class="lead"')  # before the statement
 
 

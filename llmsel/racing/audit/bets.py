@@ -154,7 +154,7 @@ def best_bet(p: np.ndarray, slack: float, draws: float, *, near: int = 0) -> Bet
         Without a growth to be expected: equal weights, and no bet.
     """
     table = bet_table(draws)
-    level = (p * LEVELS).astype(np.intp)
+    level = np.minimum((p * LEVELS).astype(np.intp), LEVELS - 1)  # p may round to 1
     counts = np.bincount(level, minlength=LEVELS).astype(float)
     return Bet(level, counts, table, _reached(table.gain, counts, slack, near))
 

@@ -52,7 +52,7 @@ def pair_table() -> PairTable:
 def level_of(p: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Return the columns of the table for mean fractions and shares of y = 1/2: int (rem,)."""
     u = (share.clip(0, 1) * (SHARES - 1)).round().astype(np.intp)
-    return u * LEVELS + (p * LEVELS).astype(np.intp)
+    return u * LEVELS + np.minimum((p * LEVELS).astype(np.intp), LEVELS - 1)  # p may round to 1
 
 
 class PairBet:
