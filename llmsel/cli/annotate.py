@@ -70,7 +70,7 @@ def annotate_command(log: Log, source: Source, page: PageOptions, race: RaceOpti
 
     llmsel annotate race.jsonl --pool answers.jsonl --baseline small --adjudicate
     """
-    pool = source.read()
+    pool = source.read(pairs=True)
     pool.need("responses")
     held = read_begun(log, pool)
     if page.adjudicate and held is None:

@@ -260,7 +260,7 @@ def agreement_command(log: Log, source: Source, as_json: AsJson = False) -> None
 
     Example: llmsel session agreement log.jsonl --pool answers.jsonl --baseline gpt-4
     """
-    found = overlap(read_log(log, source.read()))
+    found = overlap(read_log(log, source.read(pairs=True)))
     say(json.dumps(dataclasses.asdict(found), indent=2) if as_json else found.statement)
 
 

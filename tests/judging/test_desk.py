@@ -263,6 +263,19 @@ def test_empty_answers_are_named_and_too_many_skips_are_told(opened):
     assert desk.next("ann")["pair"]
 
 
+def test_a_race_without_a_baseline(opened):
+    pool = llmsel.all_pairs(pool_of(20))
+    desk = opened(pool, race=False, overlap=0.3)
+    desk.log.begin_race(llmsel.Race(pool, llmsel.Condorcet(), seed=1, batch=4).settings)
+    desk._turns.resume()
+    assert "4 of 4 models can still win" in desk.next("ann")["progress"]["text"]
+    work(desk, ["ann", "bob"])
+    read = same(desk, pool)
+    held = verdict_of(read)
+    assert held.winners == ("secret-a",) and held.certified and judged_twice(read)
+    assert overlap(read).differ == 0 and {e.by for e in read.given} == {"ann", "bob"}
+
+
 def test_whole_queries_without_a_race(opened):
     pool = pool_of(4)
     desk = opened(pool, race=False)

@@ -23,6 +23,7 @@ from llmsel.judging.overlaps import firsts_of, judged_twice, shown
 from llmsel.judging.replay import Contents
 from llmsel.pool import MISSING
 from llmsel.racing.forecast import Forecast
+from llmsel.racing.pairs import has_pairs
 from llmsel.racing.race import Race
 from llmsel.strategies import Random
 
@@ -314,7 +315,8 @@ class Turns:
             return Progress(text, done / len(differ) if differ else 1.0)
         if self.race is not None and self._forecast is not None:
             held, likely = self.race.verdict(), self._forecast
-            models = self.log.session.pool.n_models
+            pool = self.log.session.pool
+            models = len(pool.models) - has_pairs(pool)
             text = (
                 f"{held.calls} calls of likely {likely.low} to {likely.high}; "
                 f"{len(self.race.live)} of {models} models can still win"
