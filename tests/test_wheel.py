@@ -36,6 +36,7 @@ BROUGHT_BY = {
     "requests": "pooch",
     "pydantic_core": "pydantic",
     "markupsafe": "jinja2",
+    "markdown_it": "markdown-it-py",
     "click": "typer",
 }
 
@@ -123,6 +124,12 @@ def test_a_program_as_judge(stranger):
         *("--baseline", "baseline", "--program", "grade.py:score", "--yes"),
     )
     assert "'longest of all' is the best of this pool" in said
+
+
+def test_the_page_for_annotators_comes_along(stranger):
+    code = "from llmsel.judging.people.server import page; print(page('n', 'Which?').decode())"
+    page = stranger.run("python", "-c", code)
+    assert "<title>Which?</title>" in page and "keydown" in page and ".llmsel-answer" in page
 
 
 def test_what_needs_the_checkout_says_so(stranger):

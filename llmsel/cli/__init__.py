@@ -12,6 +12,7 @@ import typer
 
 from llmsel._base.files import VERSION
 from llmsel.cli import (
+    annotate,
     answers,
     calibrate,
     categories,
@@ -40,6 +41,7 @@ app.add_typer(session.app, name="session")
 app.command("report", epilog=EXIT_CODES)(session.report_command)
 app.command("generate", epilog=EXIT_CODES)(answers.generate_command)
 app.command("judge", epilog=EXIT_CODES)(judge.judge_command)
+app.command("annotate", epilog=EXIT_CODES)(annotate.annotate_command)
 app.command("calibrate", epilog=EXIT_CODES)(calibrate.calibrate_command)
 app.command("categories", epilog=EXIT_CODES)(categories.categories_command)
 app.command("cheapest", epilog=EXIT_CODES)(categories.cheapest_command)

@@ -26,6 +26,7 @@ from llmsel.cli.verdicts import tell as tell_verdict
 from llmsel.judging.carry import carry
 from llmsel.judging.collect import advance, outlook, verdict_of
 from llmsel.judging.log import AnnotationLog
+from llmsel.judging.overlaps import overlap
 from llmsel.judging.repair import check_log
 from llmsel.judging.replay import Contents, read_log, replay
 from llmsel.pool import MISSING, Pool
@@ -249,6 +250,20 @@ def carry_command(
     )
     found = carry(old, new, source.read(pairs=True), judged=before)
     say(json.dumps(dataclasses.asdict(found)) if as_json else f"{new}: {found.statement}")
+
+
+@app.command("agreement")
+@grouped
+def agreement_command(log: Log, source: Source, as_json: AsJson = False) -> None:
+    """Say how far the people who judged agree beyond chance, on the pairs that two of them judged.
+
+    Cohen's kappa with a bootstrap interval over queries: the first verdict on a pair
+    against the second, and each two people. `llmsel annotate --overlap` makes such pairs.
+
+    Example: llmsel session agreement log.jsonl --pool answers.jsonl --baseline gpt-4
+    """
+    found = overlap(read_log(log, source.read(pairs=True)))
+    say(json.dumps(dataclasses.asdict(found), indent=2) if as_json else found.statement)
 
 
 @app.command("forecast")

@@ -11,6 +11,7 @@ __all__ = [
     "Group",
     "Judge",
     "LLMJudge",
+    "Overlap",
     "Panel",
     "ProgramJudge",
     "Verdict",
@@ -26,6 +27,7 @@ __all__ = [
     "fill",
     "groups",
     "judge_race",
+    "overlap",
     "pairwise",
     "read_log",
     "read_references",
@@ -45,6 +47,7 @@ from .instruction import read_references
 from .judges import Group, Judge, ProgramJudge, Verdict, groups
 from .llm import LLMJudge
 from .log import AnnotationLog
+from .overlaps import Overlap, overlap
 from .panel import Panel
 from .person import AnnotationView
 from .provenance import bias, failures, remarks_of, warnings_of

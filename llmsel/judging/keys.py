@@ -17,6 +17,7 @@ import numpy as np
 
 from llmsel.pool import Pool
 
+ADJUDICATED = "adjudicated"  # the entry of a line that decides between two people
 Event = Mapping[str, Any]
 BOTH_WAYS = ("identical", "no answer", "context")  # details that are of no side
 Context = Callable[[str], str | None]  # query text -> hash of what else its verdicts depend on
@@ -47,6 +48,24 @@ def key_of(pool: Pool, query: str, model: str) -> str | None:
     return verdict_key(pool.text_of(query), row[pool.column(model)], row[pool.baseline_index])
 
 
+def alike(pool: Pool, query: str, model: str) -> tuple[str, ...]:
+    """Candidates with the very answer of a candidate to a query; itself in a pool without answers.
+
+    Args:
+        pool: of the query.
+        query: its id.
+        model: a candidate.
+
+    Returns:
+        In the pool's order.
+    """
+    if pool.responses is None:
+        return (model,)
+    row = pool.responses[pool.place(query)]
+    own = row[pool.column(model)]
+    return tuple(each for each in pool.candidates if row[pool.column(each)] == own)
+
+
 def keys_of(pool: Pool) -> Counter[str]:
     """Keys of all cells that need a verdict, and how many cells have each.
 
@@ -73,6 +92,7 @@ def standing(events: Iterable[Event], pool: Pool | None = None) -> dict[str, dic
         ``judge`` (the settings of an LLM or program; None for a person), ``detail``.
     """
     cells: dict[tuple[str, str], dict[str, Any]] = {}
+    firsts: dict[tuple[str, str], dict[str, Any]] = {}  # that an adjudication replaced
     bank: dict[str, dict[str, Any]] = {}
     judge: Mapping[str, Any] | None = None
     for event in events:
@@ -81,9 +101,15 @@ def standing(events: Iterable[Event], pool: Pool | None = None) -> dict[str, dic
         elif "judge" in event:
             judge = event["judge"]
         elif "undo" in event:
-            for model in event["models"]:
-                cells.pop((event["undo"], model), None)
-        elif "outcome" in event:
+            for cell in {(event["undo"], model) for model in event["models"]}:
+                cells.pop(cell, None)
+                firsts.pop(cell, None)
+        elif ADJUDICATED in event:
+            _decide(cells, firsts, event)
+        elif event.get("withdrawn") == ADJUDICATED:
+            held = {(event["query"], model) for model in event["models"]} & firsts.keys()
+            cells |= {cell: firsts.pop(cell) for cell in held}
+        elif "query" in event and "outcome" in event:
             cells[event["query"], event["model"]] = _entry(event, judge, pool)
     given = {e["key"]: e for e in cells.values() if e["key"] and e["outcome"] is not None}
     return bank | given
@@ -182,3 +208,18 @@ def _entry(event: Event, judge: Mapping[str, Any] | None, pool: Pool | None) -> 
         "judge": None if judge is None else dict(judge),
         "detail": detail,
     }
+
+
+def _decide(
+    cells: dict[tuple[str, str], dict[str, Any]],
+    firsts: dict[tuple[str, str], dict[str, Any]],
+    event: Event,
+) -> None:
+    """Let an adjudication take the place of the verdicts on its pair."""
+    for model in event["models"]:
+        cell = event[ADJUDICATED], model
+        if cell in cells:
+            first = firsts.setdefault(cell, cells[cell])
+            mine = {key: event[key] for key in ("outcome", "order", "by", "time")}
+            kept = {key: first[key] for key in mine}
+            cells[cell] = {**first, **mine, "detail": {**first["detail"], "first": kept}}

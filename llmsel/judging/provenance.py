@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from llmsel.judging.overlaps import judged_twice
 from llmsel.judging.replay import Annotation, Contents, certifies
 from llmsel.racing.pairs import described
 from llmsel.racing.race import RaceVerdict
@@ -70,7 +71,7 @@ def warnings_of(contents: Contents) -> tuple[str, ...]:
     Args:
         contents: what the log says.
     """
-    found = _looked(contents)
+    found = [*_looked(contents), *_half_decided(contents)]
     found += [
         f"{change} Begin a new log to have one judge judge all." for change in _turns(contents)
     ]
@@ -121,7 +122,7 @@ def remarks_of(contents: Contents) -> tuple[str, ...]:
     if len(people) > 1:
         counts = ", ".join(f"'{name}' {count}" for name, count in people.most_common())
         parts.append(f"several judged: {counts} outcomes.")
-    parts += _turns(contents)
+    parts += [*_turns(contents), *_decided(contents)]
     return tuple(part for part in parts if part)
 
 
@@ -130,7 +131,9 @@ def told(verdict: RaceVerdict, contents: Contents) -> RaceVerdict:
 
     A race bets on outcomes that are fixed before it begins. Who changes the judge on the way may
     do so because of what was seen, so nothing is certified then; nor is a race that began late, or
-    whose seed was chosen when carried verdicts were known.
+    whose seed was chosen when carried verdicts were known. Of pairs on which two people differ
+    either every first verdict counts, or every adjudication: with some decided and others not,
+    somebody could pick, and nothing is certified.
 
     Args:
         verdict: what the race says by itself.
@@ -138,7 +141,7 @@ def told(verdict: RaceVerdict, contents: Contents) -> RaceVerdict:
     """
     why = ""
     if contents.race is not None and certifies(contents.race):
-        why = " ".join([*_looked(contents), *_turns(contents)])
+        why = " ".join([*_looked(contents), *_turns(contents), *_half_decided(contents)])
     statement = f"No certificate: {why} " if why else ""
     return dataclasses.replace(
         verdict,
@@ -169,6 +172,35 @@ def _looked(contents: Contents) -> list[str]:
     if contents.bank and not race.get("seed_drawn", False):
         found.append(f"the seed was chosen when {len(contents.bank)} carried verdicts were known.")
     return found
+
+
+def _half_decided(contents: Contents) -> list[str]:
+    """Say that some disagreements of people are decided, and others are not."""
+    differ = [each for each in judged_twice(contents) if each.differs]
+    decided = sum(each.decided is not None for each in differ)
+    if decided in (0, len(differ)):
+        return []
+    return [
+        f"{decided} of {len(differ)} disagreements between people are decided, and it must be all "
+        "or none; decide the others too (llmsel annotate --adjudicate)."
+    ]
+
+
+def _decided(contents: Contents) -> list[str]:
+    """Say how many pairs were judged twice, and whose word counts where people differ."""
+    twice = judged_twice(contents)
+    differ = [each for each in twice if each.differs]
+    if not twice:
+        return []
+    parts = [f"two people judged {len(twice)} pairs and differ on {len(differ)}"]
+    if any(each.decided is not None for each in differ):
+        parts.append(
+            "these were decided afterwards and the race was played again with what was decided: "
+            "that this was to be done must have been settled before anybody saw who led"
+        )
+    elif differ:
+        parts.append("there the first verdict counts")
+    return ["; ".join(parts) + "."]
 
 
 def _carried(contents: Contents) -> list[str]:

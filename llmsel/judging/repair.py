@@ -130,7 +130,7 @@ class _Findings:
             if self._race not in (None, event["race"]):
                 raise ValueError("it begins a second race, with other settings than the first")
             self._race = event["race"]
-        elif "outcome" in event and "cheap" not in event:
+        elif "query" in event and "outcome" in event:
             self._outcome(number, event)
         self.kept.append(line)
 

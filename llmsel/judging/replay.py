@@ -1,11 +1,11 @@
 """Annotations: what an annotation log says.
 
 A log is a JSON Lines file. The first line is a header that names the pool (by content hash), the
-strategy, the seed and the stopping rule; then one line per outcome, undo, race begun, or judge
-that takes over. A log that goes on from an older one begins with the verdicts it carries. A query
-is finished, and told to the session, when every candidate has a line (null: not judged). The
-session, and the race if there is one, are therefore functions of the log and the pool: `replay`
-rebuilds the session bit for bit. `llmsel.judging.log` writes such files.
+strategy, the seed and the stopping rule; then one line per outcome, undo, second opinion, race
+begun, or judge that takes over. A log that goes on from an older one begins with the verdicts it
+carries. A query is finished, and told to the session, when every candidate has a line (null: not
+judged). The session, and the race if there is one, are therefore functions of the log and the pool:
+`replay` rebuilds the session bit for bit. `llmsel.judging.log` writes such files.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from typing import Any
 
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION
+from llmsel.judging.keys import ADJUDICATED
 from llmsel.judging.lines import damage, need_fields, need_words, read_lines
 from llmsel.judging.opening import STAMP, Types, Wanted, begin_session
+from llmsel.judging.opinions import SECOND, Opinion, Opinions, check_opinion, opinion
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.race import rule_of
 from llmsel.session import Session
@@ -62,7 +64,8 @@ class Annotation:
         group: the same number on outcomes that were given in one go (identical responses, or a
             whole row); undone together.
         detail: what else the annotator or judge left, e.g. the verdict in each order; ``carried``
-            has the time of a verdict that an older log brought.
+            has the time of a verdict that an older log brought, ``first`` the verdict (outcome,
+            order, by, time) that an adjudication replaced.
         key: of what was compared, see `llmsel.judging.keys`; None in logs before 0.3.
     """
 
@@ -108,6 +111,9 @@ class Contents:
             the judge's prices.
         bank: verdicts of an older log that this one was begun with, by key; they count as given
             only when they are asked for. origin: where they come from (log, verdicts, races).
+        opinions: what second annotators said, and the disagreements that were decided.
+        firsts: verdicts that an adjudication replaced, by (query, model).
+        line_of: (query, model) of what stands -> number of lines before it.
     """
 
     def __init__(self, header: Mapping[str, Any], begin: Callable[[], Session]) -> None:
@@ -123,6 +129,9 @@ class Contents:
         self._paid_group: int | None = None
         self.bank: dict[str, dict[str, Any]] = {}
         self.origin: dict[str, Any] | None = None
+        self.opinions = Opinions()
+        self.firsts: dict[tuple[str, str], Annotation] = {}
+        self.line_of: dict[tuple[str, str], int] = {}
         self._begin = begin
         self._session = begin()
         self._queries = frozenset(self.pool.queries)
@@ -206,6 +215,8 @@ class Contents:
             self.bank[event["carried"]["key"]] = event["carried"]
         elif "undo" in event:
             self._undo(event["undo"], event["models"])
+        elif SECOND in event or ADJUDICATED in event or "withdrawn" in event:
+            self._hear(event)
         else:
             self._pay(event)
             code = event["outcome"]
@@ -242,12 +253,47 @@ class Contents:
             self._drop(held)
             self.again += 1
         row[entry.model] = entry
+        self.line_of[entry.query, entry.model] = self.lines
         self.given.append(entry)
         self.known += 1
         self.voted += entry.outcome != MISSING
         self._last_undo = None
         if len(row) == len(self._candidates):
             self._finished.append(entry.query)
+
+    def _hear(self, event: Mapping[str, Any]) -> None:
+        """Note what a second person said; an adjudication takes the place of the first verdict."""
+        for model in event["models"]:
+            self._check(event.get(SECOND, event.get(ADJUDICATED, event.get("query"))), model)
+        if SECOND in event:
+            self.opinions.second(event, self.lines)
+        elif ADJUDICATED in event:
+            self._decide(opinion(event, ADJUDICATED, self.lines))
+        elif (decided := self.opinions.withdraw(event)) is not None:
+            for model in decided.models:
+                if (first := self.firsts.pop((decided.query, model), None)) is not None:
+                    self._replace(first)
+
+    def _decide(self, said: Opinion) -> None:
+        self.opinions.decided[said.pair] = said
+        row = self.rows.get(said.query, {})
+        for model in said.models:
+            if model in row:
+                first = self.firsts.setdefault((said.query, model), row[model])
+                kept = {key: getattr(first, key) for key in ("outcome", "order", "by", "time")}
+                mine = {key: getattr(said, key) for key in kept}
+                detail = {**first.detail, "first": kept}
+                self._replace(dataclasses.replace(first, **mine, detail=detail))
+
+    def _replace(self, entry: Annotation) -> None:
+        """Put an outcome in the place of the one that stands; what came after is learned again."""
+        row = self.rows[entry.query]
+        place = next(i for i, each in enumerate(self.given) if each is row[entry.model])
+        self.given[place] = row[entry.model] = entry
+        if entry.query in self._finished:
+            place = self._finished.index(entry.query)
+            if place < self._told:
+                self._rewind(place)
 
     def _add_cheap(self, query: str, model: str, code: int | None) -> None:
         """Keep the first verdict on a cell: the race has used it."""
@@ -274,6 +320,8 @@ class Contents:
     def _drop(self, entry: Annotation) -> None:
         """Take an outcome out, and its query from those that the session has learned."""
         del self.rows[entry.query][entry.model]
+        self.firsts.pop((entry.query, entry.model), None)
+        self.opinions.decided.pop((entry.query, entry.model), None)
         place = max(i for i, each in enumerate(self.given) if each is entry)
         del self.given[place]
         if entry.query not in self._finished:
@@ -311,12 +359,21 @@ def checked(event: Mapping[str, Any]) -> Mapping[str, Any]:
     elif "undo" in event:
         need_fields(event, {"undo": str, "models": list}, STAMP)
         need_words(event["models"])
+    elif SECOND in event or ADJUDICATED in event or "withdrawn" in event:
+        check_opinion(event)
+        if "order" in event:
+            _need_code(event["outcome"])
+            _need_order(event["order"])
     else:
         need_fields(event, _OUTCOME, STAMP | {"group": int, "detail": dict, "key": str})
         _need_code(event["outcome"])
-        if event["order"] not in ORDERS:
-            raise ValueError(f"its order is {event['order']!r}")
+        _need_order(event["order"])
     return event
+
+
+def _need_order(order: str) -> None:
+    if order not in ORDERS:
+        raise ValueError(f"its order is {order!r}")
 
 
 def _need_code(outcome: int | None) -> None:

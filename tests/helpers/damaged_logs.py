@@ -42,8 +42,22 @@ def logs(folder):
                 outcomes = dict.fromkeys(same.candidates, 1)
                 log.record(query, outcomes, by="j", order="both", detail=detail)
             log.undo()
+            log.note(opinions(same))
         found.append((new, same))
     return [(path.read_bytes(), same) for path, same in found]
+
+
+def opinions(same):
+    """What second annotators leave: two opinions, two decisions, and one of each taken back."""
+    stamp, lines = {"time": "2026-11-30T00:00:00+00:00"}, []
+    for kind, by in (("second", "bob"), ("adjudicated", "cleo")):
+        for query in same.queries[:2]:
+            said = {kind: query, "models": [same.candidates[0]], "outcome": 0, "by": by}
+            lines.append({**said, "order": "candidate first", **stamp})
+        lines.append(
+            {"withdrawn": kind, "query": query, "models": said["models"], "by": by, **stamp}
+        )
+    return lines
 
 
 def use(path, same):

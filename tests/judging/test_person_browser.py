@@ -67,14 +67,21 @@ def test_click_through_kill_the_kernel_reopen_and_continue(tmp_path, stop):
         press(page, key, log, 2 + i)
     press(page, "u", log, 6)
     press(page, "2", log, 7)
-    said = json.dumps(read_log(log, pool).session.best().statement)
-    now = f"document.querySelector('.jp-OutputArea').innerText.includes({said})"
-    page.wait(now, "not the leader of the log")  # the page follows the kernel a moment later
+    held = read_log(log, pool).session
+    now = f"document.querySelector('.jp-OutputArea').innerText.includes('{len(held.history)} of 4')"
+    page.wait(now, "not the progress of the log")  # the page follows the kernel a moment later
+    assert held.best().statement not in shown(page)  # who leads is not said yet
     before = shown(page)
     os.kill(int((tmp_path / "kernel.pid").read_text()), signal.SIGKILL)
     browser.run_notebook(page, port, ".llmsel-1")
     page.wait(now, "another leader after the crash")
     assert shown(page) == before
+    page.run("document.querySelector('.llmsel-d').focus()")  # keys work wherever the focus is
+    for kind in ("keyDown", "keyUp"):
+        page.send("Input.dispatchKeyEvent", type=kind, key="r", text="r")
+    page.wait("document.querySelectorAll('.llmsel-answer pre').length === 3", "no raw text")
+    page.run("document.querySelector('.llmsel-r').click()")
+    page.wait("document.querySelectorAll('.llmsel-answer pre').length === 0", "raw text stays")
     for i in range(4):
         press(page, "1", log, 8 + i)
     page.wait(
@@ -83,4 +90,6 @@ def test_click_through_kill_the_kernel_reopen_and_continue(tmp_path, stop):
     )
     assert page.run("document.title") != "attacked"
     contents = read_log(log, pool)
+    said = json.dumps(contents.session.best().statement)
+    page.wait(f"document.querySelector('.jp-OutputArea').innerText.includes({said})", "no verdict")
     assert not contents.session.remaining and len(contents.given) == 8
