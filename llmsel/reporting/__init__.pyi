@@ -5,9 +5,11 @@ __all__ = [
     "OTHER",
     "STYLES",
     "CategoryWinner",
+    "agreement",
     "band",
     "baseline_strength",
     "cheapest_within",
+    "clones",
     "curve",
     "decision",
     "domains",
@@ -16,6 +18,8 @@ __all__ = [
     "failure_signatures",
     "forest",
     "greedy",
+    "judged",
+    "leader",
     "log_to_mlflow",
     "model_table",
     "new_axes",
@@ -27,12 +31,17 @@ __all__ = [
     "read_costs",
     "sanity",
     "save",
+    "say_baseline_strength",
+    "say_targets",
+    "say_universal_parameters",
+    "say_weak_judges",
     "sensitivity",
     "simplex",
     "stops",
     "strategies",
     "style",
     "tuning",
+    "universal_parameters",
     "value_table",
     "verdict_table",
     "weak_judges",
@@ -40,9 +49,11 @@ __all__ = [
     "write_report",
 ]
 
+from .boards import panels
 from .categories import CategoryWinner, winners_by_category
 from .charts import (
     baseline_strength,
+    clones,
     domains,
     failure_signatures,
     greedy,
@@ -51,8 +62,9 @@ from .charts import (
     sensitivity,
     strategies,
     tuning,
-    weak_judges,
+    universal_parameters,
 )
+from .decisions import judged, leader
 from .export import decision, export, log_to_mlflow, model_table, verdict_table
 from .figures import (
     INK,
@@ -64,13 +76,18 @@ from .figures import (
     curve,
     forest,
     new_axes,
-    null_strip,
     overview,
-    panels,
     simplex,
     style,
 )
+from .judges import agreement, null_strip, weak_judges
 from .outputs import save
 from .page import write_report
 from .races import early, promises, stops
+from .sentences import (
+    say_baseline_strength,
+    say_targets,
+    say_universal_parameters,
+    say_weak_judges,
+)
 from .value import cheapest_within, read_costs, value_table

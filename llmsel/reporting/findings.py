@@ -16,6 +16,7 @@ import pandas as pd
 
 from llmsel._base import files as paths
 from llmsel._base.errors import InputError
+from llmsel.studies.efficiency import distinct_targets
 from llmsel.studies.tables import read_table
 
 Finding = Callable[..., str]
@@ -167,15 +168,7 @@ def _count(budget: float | None) -> str:
 
 
 def _targets() -> pd.DataFrame:
-    """LLM Selector's rows, one per distinct target.
-
-    Where hardly a model but the best lies within a margin, "best" and "within the margin" are one
-    target: LLM Selector and the strongest baseline need the same annotations for both.
-    """
-    same = ["board", "level", "budget", "strongest", "vs_strongest"]
-    every = pd.concat([table("efficiency.csv", board).assign(board=board) for board in BOARDS])
-    ours = every[(every["strategy"] == OURS) & every["level"].isin([0.9, 0.95])]
-    return ours.drop_duplicates(same).dropna(subset="vs_strongest").reset_index(drop=True)
+    return distinct_targets({board: table("efficiency.csv", board) for board in BOARDS})
 
 
 @finding

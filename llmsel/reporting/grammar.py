@@ -54,6 +54,8 @@ def caption(facts: Mapping[str, Any]) -> str:
         parts.append(f"{realizations} realizations")
     if size := facts.get("pool_size"):
         parts.append(f"pools of {size} queries")
+    elif largest := facts.get("largest"):
+        parts.append(f"pools of at most {largest} queries")
     return ", ".join(parts)
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "area",
     "best_pair",
     "borda",
+    "by_baseline",
     "by_group",
     "calibration",
     "chance_of_best",
@@ -64,6 +65,7 @@ __all__ = [
     "run",
     "run_official",
     "run_votes",
+    "savings",
     "score",
     "sensitivity",
     "shown_name",
@@ -72,6 +74,7 @@ __all__ = [
     "star_winners",
     "steering",
     "stratified",
+    "truth_as_judge",
     "tune_eps",
     "tune_tau",
     "gauge_course",
@@ -82,10 +85,19 @@ __all__ = [
     "write_table",
 ]
 
-from .baselines import EXACT, all_pairs, borda, condorcet, rebased, star_winners, with_baseline
+from .baselines import (
+    EXACT,
+    all_pairs,
+    borda,
+    by_baseline,
+    condorcet,
+    rebased,
+    star_winners,
+    with_baseline,
+)
 from .by_call import Contest, compete, complete, stratified
 from .by_query import run
-from .efficiency import annotation_efficiency, efficiency_view, first_stable, gap_table
+from .efficiency import annotation_efficiency, efficiency_view, first_stable, gap_table, savings
 from .greedy import against_all
 from .groups import CODE_BENCHMARKS, by_group, kinds
 from .methods.anytime import Anytime, chance_of_best
@@ -127,4 +139,5 @@ from .votes import (
     run_votes,
     shuffled_null,
     shuffled_votes,
+    truth_as_judge,
 )
