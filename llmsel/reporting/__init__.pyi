@@ -5,9 +5,11 @@ __all__ = [
     "OTHER",
     "STYLES",
     "CategoryWinner",
+    "advantage",
     "agreement",
     "band",
     "baseline_strength",
+    "cheap_judges",
     "cheapest_within",
     "clones",
     "curve",
@@ -22,13 +24,16 @@ __all__ = [
     "leader",
     "log_to_mlflow",
     "model_table",
+    "modes",
     "new_axes",
     "null_strip",
     "overview",
     "panels",
+    "peers",
     "promises",
     "race_options",
     "read_costs",
+    "reliability",
     "sanity",
     "save",
     "say_baseline_strength",
@@ -41,6 +46,7 @@ __all__ = [
     "strategies",
     "style",
     "tuning",
+    "two_judges",
     "universal_parameters",
     "value_table",
     "verdict_table",
@@ -49,7 +55,7 @@ __all__ = [
     "write_report",
 ]
 
-from .boards import panels
+from .boards import advantage, modes, panels, reliability
 from .categories import CategoryWinner, winners_by_category
 from .charts import (
     baseline_strength,
@@ -80,10 +86,10 @@ from .figures import (
     simplex,
     style,
 )
-from .judges import agreement, null_strip, weak_judges
+from .judges import agreement, cheap_judges, null_strip, two_judges, weak_judges
 from .outputs import save
 from .page import write_report
-from .races import early, promises, stops
+from .races import early, peers, promises, stops
 from .sentences import (
     say_baseline_strength,
     say_targets,

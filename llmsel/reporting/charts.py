@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from llmsel._base.intervals import mean_interval
 from llmsel.reporting.figures import INK, MARK, MARKS, OTHER, band, forest, style
-from llmsel.reporting.grammar import PALE, entitled, spread, styled
+from llmsel.reporting.grammar import PALE, entitled, several, spread, styled
 
 Facts = Mapping[str, Any]
 REACH = 45.0  # points: one colour scale for all boards
@@ -390,7 +390,7 @@ def universal_parameters(table: pd.DataFrame, facts: Facts) -> Figure:
         forest(table[table["tuned on"] == kind], "benchmark", "lost", ax)
         ax.set_title(kind if kind in ("default", "Random") else f"tuned on {kind}")
     axes[0].set_xlabel("identification lost (points); below 0: gained")
-    return entitled(figure, f"{len(boards)} boards", "lost against the board's own pair", facts)
+    return entitled(figure, several(boards), "lost against the board's own pair", facts)
 
 
 @styled
@@ -405,7 +405,7 @@ def clones(effects: pd.DataFrame, facts: Facts) -> Figure:
     some = effects[effects["strategy"] != "Random"]
     names = list(dict.fromkeys(some["strategy"]))
     figure, axes = plt.subplots(
-        1, len(parents), figsize=(10, 4.4), layout="constrained", sharey=True
+        1, len(parents), figsize=(10, 4.4), layout="constrained", sharex=True, sharey=True
     )
     for ax, parent in zip(axes, parents, strict=True):
         for k, (kind, rows) in enumerate(

@@ -135,3 +135,24 @@ def promises(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
     np.atleast_1d(axes)[0].set_ylim(len(pools) - 0.4, -0.6)
     says = "wrong verdicts in % of races; dashed: promised"
     return entitled(figure, "hostile pools", says, facts)
+
+
+@styled
+def peers(table: pd.DataFrame, board: str, facts: Mapping[str, Any]) -> Figure:
+    """Draw the calls to the stop of every method, filled where it ends with a guarantee.
+
+    Args:
+        table: method, share (calls of judging everyone), share_low, share_high, certified (runs).
+        board: named in the title.
+        facts: parameters of the run.
+    """
+    figure, ax = plt.subplots(figsize=(8.2, 0.3 * len(table) + 1.3), layout="constrained")
+    for row in table.sort_values("share", ascending=False).itertuples():
+        sure = row.certified > 0
+        colour = AUDIT if "audit" in str(row.method) else CERTIFIED if sure else NOTHING
+        ax.hlines(row.method, 100 * row.share_low, 100 * row.share_high, color=colour, lw=1.5)
+        face = colour if sure else "white"
+        ax.plot(100 * row.share, row.method, "o", ms=8, mec=colour, mfc=face)
+    ax.set_xlim(0, 100)
+    ax.set_xlabel("judge calls until the stop (% of judging everyone)")
+    return entitled(figure, board, "calls to the stop", facts)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import dataclasses
+import fnmatch
 import io
 import re
 import sys
@@ -25,7 +26,7 @@ from matplotlib.figure import Figure
 
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import ROOT
-from llmsel.reporting import charts, judges, races, sentences
+from llmsel.reporting import boards, charts, judges, races, sentences
 from llmsel.reporting.figures import overview
 from llmsel.reporting.outputs import save_figure
 from llmsel.studies import reproduce
@@ -45,7 +46,7 @@ class Chart:
     Args:
         call: the function of `llmsel.reporting` in the notebook's cell.
         draw: from the run's tables and its rendered notebook.
-        file: what the name of its file ends with; empty where no file is kept.
+        file: pattern of its file's name without ending; empty where no file is kept.
     """
 
     call: str
@@ -80,6 +81,11 @@ def _attacks(tables: Tables, _: Any) -> Figure:
     return races.promises(tables["race-attacks"][0], {"simulated": True})
 
 
+def _two_judges(tables: Tables, _: Any) -> Figure:
+    (table, facts), (course, _) = (tables[name] for name in sorted(tables, key=len))
+    return judges.two_judges(table, course, facts)
+
+
 def _one(draw: Callable[..., Figure], file: str, *names: str, call: str = "") -> tuple[Chart, ...]:
     """Draw a chart from some of a run's tables; the last one's parameters are its facts."""
 
@@ -91,33 +97,37 @@ def _one(draw: Callable[..., Figure], file: str, *names: str, call: str = "") ->
 
 # notebook -> its pictures
 CHARTS: Mapping[str, tuple[Chart, ...]] = {
-    "benchmark": _one(overview, "overview", "curves"),
-    "sensitivity": (Chart("sensitivity", _sensitivity, "sensitivity"),),
-    "race": (Chart("stops", _stops, "race"), Chart("early", _early, "race-early")),
+    "benchmark": _one(overview, "*-overview", "curves"),
+    "sensitivity": (Chart("sensitivity", _sensitivity, "*-sensitivity"),),
+    "race": (Chart("stops", _stops, "*-race"), Chart("early", _early, "*-race-early")),
     "race-validity": (
-        *_one(races.promises, "race-validity", "race-validity", call="promises(random_order"),
-        Chart("promises(attacks", _attacks, "race-attacks"),
+        *_one(races.promises, "*-race-validity", "race-validity", call="promises(random_order"),
+        Chart("promises(attacks", _attacks, "*-race-attacks"),
     ),
-    "race-options": _one(charts.race_options, "race-options", "race-options"),
+    "race-options": _one(charts.race_options, "*-race-options", "race-options"),
     "failure-signatures": _one(
         charts.failure_signatures,
-        "failure-signatures",
+        "*-failure-signatures",
         *("failure-signatures-constructed", "failure-signatures"),
     ),
-    "strategies-ablation": _one(charts.strategies, "strategies-ablation", "strategies-paired"),
+    "strategies-ablation": _one(charts.strategies, "*-strategies-ablation", "strategies-paired"),
     "weak-judges": (
-        *_one(judges.weak_judges, "weak-judges", "weak-judges-noise", "weak-judges-variants"),
+        *_one(judges.weak_judges, "*-weak-judges", "weak-judges-noise", "weak-judges-variants"),
         *_one(judges.null_strip, "", "weak-judges-null"),
     ),
-    "baseline-strength": _one(charts.baseline_strength, "baseline-strength", "baseline-strength"),
+    "baseline-strength": _one(charts.baseline_strength, "*-baseline-strength", "baseline-strength"),
     "universal-parameters": _one(
         charts.universal_parameters, "universal-parameters", "universal-parameters"
     ),
-    "greedy": _one(charts.greedy, "greedy", "greedy"),
-    "domains": _one(charts.domains, "domains", "domains"),
-    "tuning": _one(charts.tuning, "tuning", "tuning-eps"),
-    "sanity": _one(charts.sanity, "sanity", "sanity"),
-    "clones": _one(charts.clones, "clones", "clones"),
+    "greedy": _one(charts.greedy, "*-greedy", "greedy"),
+    "domains": _one(charts.domains, "*-domains", "domains"),
+    "tuning": _one(charts.tuning, "*-tuning", "tuning-eps"),
+    "sanity": _one(charts.sanity, "*-sanity", "sanity"),
+    "clones": _one(charts.clones, "*-clones", "clones"),
+    "cheap-judges": _one(judges.cheap_judges, "*-cheap-judges", "cheap-judges-curves"),
+    "paper": _one(boards.modes, "paper-modes", "modes-curves"),
+    "calibration": _one(boards.reliability, "calibration", "calibration-bins"),
+    "two-judges": (Chart("two_judges", _two_judges, "*-two-judges-*"),),
 }
 
 
@@ -200,7 +210,7 @@ def _made_again(run: reproduce.Run, rendered: Any) -> dict[str, Any]:
     for chart in CHARTS.get(run.notebook, ()):
         figure = chart.draw(tables, rendered)
         for path in run.outputs:
-            if chart.file and f"-{Path(path).stem}".endswith(f"-{chart.file}"):
+            if path.endswith(".svg") and fnmatch.fnmatch(Path(path).stem, chart.file):
                 save_figure(figure, ROOT / path)
         made[chart.call] = _shown(figure)
     if run.notebook in SAID:
