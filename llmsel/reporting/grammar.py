@@ -52,7 +52,7 @@ def caption(facts: Mapping[str, Any]) -> str:
     parts = []
     if realizations := facts.get("realizations"):
         parts.append("1 realization" if realizations == 1 else f"{realizations} realizations")
-    if size := facts.get("pool_size"):
+    if size := facts.get("pool_size", facts.get("queries")):
         parts.append(f"pools of {size} queries")
     elif largest := facts.get("largest"):
         parts.append(f"pools of at most {largest} queries")

@@ -109,9 +109,12 @@ def promises(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
     """Draw how often each rule broke its promise on hostile pools.
 
     Args:
-        table: pool, rule, wrong, low, high (shares of the races), and ``certifies``.
+        table: pool, rule, wrong, low, high (shares of the races), and ``certifies``; ``races``
+            where their number differs from pool to pool.
         facts: parameters of the run.
     """
+    if "races" in table:
+        facts = {**facts, "realizations": f"{table['races'].min()} to {table['races'].max()}"}
     pools = list(dict.fromkeys(table["pool"]))
     rules = list(dict.fromkeys(table["rule"]))
     figure, axes = plt.subplots(
