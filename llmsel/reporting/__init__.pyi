@@ -36,6 +36,7 @@ __all__ = [
     "reliability",
     "sanity",
     "save",
+    "savings",
     "say_baseline_strength",
     "say_targets",
     "say_universal_parameters",
@@ -55,7 +56,7 @@ __all__ = [
     "write_report",
 ]
 
-from .boards import advantage, modes, panels, reliability
+from .boards import advantage, modes, panels, reliability, savings
 from .categories import CategoryWinner, winners_by_category
 from .charts import (
     baseline_strength,

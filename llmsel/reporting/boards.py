@@ -15,6 +15,8 @@ from llmsel.reporting.figures import INK, MARK, MARKS, OTHER, curve, decided, mu
 from llmsel.reporting.grammar import PALE, entitled, several, styled
 from llmsel.studies.scores import IDENTIFICATION
 
+LEAST = -300.0  # percent saved: what lies further left is drawn at the edge
+
 
 @styled
 def panels(
@@ -151,3 +153,36 @@ def reliability(bins: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
     axes[0].set_ylabel("right (%)")
     figure.legend(loc="outside upper right", ncols=2)
     return entitled(figure, several(facts["benchmarks"]), "what is said of the favourite", facts)
+
+
+@styled
+def savings(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
+    """Draw what LLM Selector saves at every target, with the interval over pools and over queries.
+
+    Args:
+        table: from `llmsel.studies.over_queries.saved_over_queries`.
+        facts: parameters of the run.
+    """
+    names = [f"{row.metric}, {row.level:.0%} of runs" for row in table.itertuples()]
+    size = (10, 0.45 * len(table) + 1.8)
+    figure, axes = plt.subplots(1, 2, figsize=size, layout="constrained", sharey=True)
+    y = -np.arange(len(table))
+    for ax, column, title in zip(
+        axes, ("vs_random", "vs_strongest"), ("Random", "the strongest baseline"), strict=True
+    ):
+        for shift, kind, colour, label in (
+            (0.13, "", INK, "95 % over pools"),
+            (-0.13, "_query", OTHER, "95 % over queries"),
+        ):
+            low, high = (100 * table[f"{column}{kind}_{end}"] for end in ("low", "high"))
+            once = label if ax is axes[0] else None
+            ax.hlines(y + shift, low.clip(lower=LEAST), high, color=colour, lw=2, label=once)
+            ax.plot((100 * table[column]).clip(lower=LEAST), y + shift, "o", color=colour, ms=4)
+        ax.axvline(0, color=MARK, ls="--")
+        ax.set_xlim(max(LEAST, ax.get_xlim()[0]), 100)
+        ax.set_title(f"against {title}")
+        ax.set_xlabel("annotations saved (%)")
+    axes[0].set_yticks(y, names)
+    figure.legend(loc="outside upper right", ncols=2)
+    made = {**facts, "realizations": f"{facts['halves']} halves, each {facts['realizations']}"}
+    return entitled(figure, str(facts["benchmark"]), "what LLM Selector saves", made)

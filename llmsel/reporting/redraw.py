@@ -123,6 +123,7 @@ CHARTS: Mapping[str, tuple[Chart, ...]] = {
     "domains": _one(charts.domains, "*-domains", "domains"),
     "tuning": _one(charts.tuning, "*-tuning", "tuning-eps"),
     "sanity": _one(charts.sanity, "*-sanity", "sanity"),
+    "half-boards": _one(boards.savings, "*-half-boards", "efficiency-queries"),
     "clones": _one(charts.clones, "*-clones", "clones"),
     "cheap-judges": _one(judges.cheap_judges, "*-cheap-judges", "cheap-judges-curves"),
     "paper": _one(boards.modes, "paper-modes", "modes-curves"),
