@@ -82,7 +82,7 @@ def modes(curves: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
     """
     boards, rows = list(dict.fromkeys(curves["benchmark"])), list(dict.fromkeys(curves["mode"]))
     strong = ("LLM Selector", "LLM Selector, tuned", "Random", "Bradley-Terry", "Confidence")
-    size = (2.7 * max(len(boards), 3), 5.6)
+    size = (10, 5.6)
     figure, axes = plt.subplots(
         len(rows), len(boards), figsize=size, layout="constrained", sharey=True, squeeze=False
     )
@@ -92,7 +92,7 @@ def modes(curves: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
             look = style(str(name)) | {"marker": ""}
             ax.plot(line["budget"], 100 * line["value"], **look)
         mute(ax, strong)
-        ax.set_title(f"{boards[j]}, mode {rows[k]},\npools of {some['pool_size'].iloc[0]}")
+        ax.set_title(f"{boards[j]}, {rows[k]},\npools of {some['pool_size'].iloc[0]}")
     lines = {str(line.get_label()): line for line in axes[0, 0].get_lines()}
     shown = [lines[name] for name in strong] + [Line2D([], [], color=PALE)]
     figure.legend(shown, [*strong, "others"], loc="outside lower right", ncols=3)

@@ -139,6 +139,7 @@ def two_judges(table: pd.DataFrame, course: pd.DataFrame, facts: Facts) -> Figur
     left.set_xticks(at, [f"{price:g}" for price in table["price"]])
     left.set(xlabel="price of a cheap verdict (calls of the dear judge)", ylabel="saved (%)")
     left.legend(loc="lower left")
+    course = course[["calls", "low", "said", "high"]].astype(float)  # an empty table has no types
     whole = course["calls"] + course["said"]
     low, said, high = (100 * course[name] / whole for name in ("low", "said", "high"))
     right.fill_between(course["calls"], low, high, color=OTHER, alpha=0.25, lw=0)

@@ -140,7 +140,8 @@ def say_targets(tables: Mapping[str, pd.DataFrame], boards: Sequence[str], title
     """Print where LLM Selector needs fewer annotations than the strongest baseline, where more.
 
     Args:
-        tables: board -> from `llmsel.studies.efficiency.annotation_efficiency`.
+        tables: board -> from `llmsel.studies.efficiency.annotation_efficiency`, or with intervals
+            over queries from `llmsel.studies.over_queries.saved_over_queries`.
         boards: that are counted.
         title: what they are.
     """
@@ -150,7 +151,11 @@ def say_targets(tables: Mapping[str, pd.DataFrame], boards: Sequence[str], title
     print(f"{title}: {', '.join(boards)}")
     print(f"{len(rows)} distinct targets (best and near-best, 90 and 95 % of runs):")
     print(f"  fewer annotations than the strongest baseline in {fewer}, more in {more},")
-    print(f"  no difference that the interval excludes in {len(rows) - fewer - more}.")
+    print(f"  no difference that the interval over pools excludes in {len(rows) - fewer - more}.")
+    if "vs_strongest_query_low" in rows:
+        fewer = (rows["vs_strongest_query_low"] > 0).sum()
+        more = (rows["vs_strongest_query_high"] < 0).sum()
+        print(f"  Over queries: fewer in {fewer}, more in {more}.")
     print(
         f"  Largest saving {top.vs_strongest:.1%} ({top.vs_strongest_low:.1%} to "
         f"{top.vs_strongest_high:.1%}): {top.board}, {top.metric} @ {top.level:.0%}."

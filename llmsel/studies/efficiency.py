@@ -170,17 +170,22 @@ def distinct_targets(
     return ours.drop_duplicates(same).dropna(subset="vs_strongest").reset_index(drop=True)
 
 
-def savings(tables: Mapping[str, pd.DataFrame], metrics: Sequence[str]) -> pd.DataFrame:
+def savings(
+    tables: Mapping[str, pd.DataFrame],
+    metrics: Sequence[str],
+    halves: Mapping[str, pd.DataFrame] = {},
+) -> pd.DataFrame:
     """Annotations of LLM Selector beside Random and the strongest baseline, for 90 % of runs.
 
     Args:
         tables: board -> from `annotation_efficiency`.
         metrics: that are targets.
+        halves: board -> from `llmsel.studies.over_queries.saved_over_queries`, where it is known.
 
     Returns:
         One row per board and metric, to be read: ``board``, ``target``, ``LLM Selector``,
         ``Random``, ``strongest`` (annotations, with its name), ``saved`` against the strongest,
-        with the interval over pools.
+        with the interval over pools, and ``over queries``, the other interval.
     """
     rows = []
     for board, table in tables.items():
@@ -197,6 +202,16 @@ def savings(tables: Mapping[str, pd.DataFrame], metrics: Sequence[str]) -> pd.Da
                     "Random": by.loc["Random", "budget"],
                     "strongest": f"{ours['strongest']} {by.loc[ours['strongest'], 'budget']:.0f}",
                     "saved": f"{ours['vs_strongest']:+.0%} ({low:+.0%} to {high:+.0%})",
+                    "over queries": _over_queries(halves.get(board), metric),
                 }
             )
     return pd.DataFrame(rows)
+
+
+def _over_queries(table: pd.DataFrame | None, metric: str) -> str:
+    """The interval over queries of the saving against the strongest baseline, for 90 % of runs."""
+    if table is None:
+        return "-"
+    row = table[(table["metric"] == metric) & np.isclose(table["level"], 0.9)].iloc[0]
+    low, high = row["vs_strongest_query_low"], row["vs_strongest_query_high"]
+    return f"{low:+.0%} to {high:+.0%}"

@@ -160,7 +160,8 @@ def saved_over_queries(table: pd.DataFrame, halves: pd.DataFrame, strategy: str)
     """Put intervals over queries beside what a strategy saves.
 
     The spread is that of the logarithm of the ratio of annotations, as a share saved is skewed. The
-    strongest baseline is the board's, on the halves too.
+    strongest baseline is the board's, on the halves too. The annotations to a level are no smooth
+    statistic, so an interval over queries is never narrower than the one over pools.
 
     Args:
         table: from `llmsel.studies.efficiency.annotation_efficiency`, of the board.
@@ -180,7 +181,8 @@ def saved_over_queries(table: pd.DataFrame, halves: pd.DataFrame, strategy: str)
             other = "Random" if column == "vs_random" else row["strongest"]
             keys = [(row["metric"], round(row["level"], 6), name) for name in (strategy, other)]
             own = [needed.loc[key] if key in needed.index else None for key in keys]
-            ends.append(_saved(row[column], *own))
+            least, most = _saved(row[column], *own)
+            ends.append((min(least, row[f"{column}_low"]), max(most, row[f"{column}_high"])))
         low, high = zip(*ends, strict=True)
         rows[f"{column}_query_low"], rows[f"{column}_query_high"] = low, high
     return rows

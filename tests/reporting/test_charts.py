@@ -3,11 +3,13 @@
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
-from llmsel.reporting import charts, grammar
+from llmsel.reporting import boards, charts, decisions, grammar
 from llmsel.reporting.redraw import CHARTS, SAID, said_by, tables_of
 from llmsel.studies import reproduce
+from llmsel.studies.scores import IDENTIFICATION
 from llmsel.studies.tables import read_result
 
 mpl.use("Agg")
@@ -103,3 +105,43 @@ def test_a_run_says_what_its_tables_say(name):
     )
     printed = "".join(output.text for output in cell.outputs)
     assert printed == said_by(RUNS[name]) != ""
+
+
+def test_panels_of_boards_have_five_strong_lines_and_say_their_pools():
+    tables, facts = {}, {}
+    for board in ("smol", "mt-bench"):
+        tables[board], facts[board] = read_result(board, "curves.csv.gz")
+    figure = boards.panels(tables, IDENTIFICATION, facts, says="who is named")
+    assert figure.get_suptitle() == "2 boards: who is named"
+    assert figure.get_supxlabel() == "1000 realizations"
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert titles == ["smol, pools of 80", "mt-bench, pools of 60"]
+    for ax in figure.axes:
+        strong = {line.get_label() for line in ax.get_lines() if line.get_color() != grammar.PALE}
+        assert strong >= {"Random", "LLM Selector"} and len(strong) == 5
+    simulated = {board: {**each, "simulated": True} for board, each in facts.items()}
+    other = boards.panels(tables, IDENTIFICATION, simulated, says="who is named")
+    assert other.get_suptitle() == "2 boards (simulated): who is named"
+
+
+def test_savings_beyond_the_edge_are_drawn_at_it():
+    table, facts = read_result("mt-bench", "efficiency-queries.csv")
+    table["vs_strongest_query_low"] = -50.0
+    figure = boards.savings(table, facts)
+    for ax in figure.axes:
+        assert ax.get_xlim()[0] >= boards.LEAST
+        ends = [x for lines in ax.collections for (x, _) in np.concatenate(lines.get_segments())]
+        assert min(ends) >= boards.LEAST
+    assert "20 halves, each" in figure.get_supxlabel()
+
+
+def test_a_decision_shows_what_was_saved():
+    rates = pd.Series({"a": 0.7, "b": 0.4})
+    figure = decisions.judged(pd.Series({"a": 9, "b": 3}), rates, 10, "board")
+    (ax,) = figure.axes
+    widths = sorted(bar.get_width() for bar in ax.patches)
+    assert widths == [3, 9, 10, 10] and {t.get_text() for t in ax.texts} == {"70%", "40%"}
+    assert figure.get_supxlabel() == "1 race on a pool of 10 queries"
+    rows = pd.DataFrame({"queries": [1, 2], "rate": [1, 0.5], "low": [0.1, 0.2], "high": [1, 0.9]})
+    figure = decisions.leader(rows, "board", {"realizations": 1, "pool_size": 10})
+    assert figure.get_supxlabel() == "1 realization, pools of 10 queries"
