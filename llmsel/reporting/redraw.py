@@ -229,9 +229,9 @@ def _merged(new: Any, old: Any, made: Mapping[str, Any]) -> list[Any]:
         if cell.cell_type == "markdown":
             cell.source = reproduce.one_folder_down(cell.source)
         elif again:
-            kept = [o for o in outputs.get(_ends(cell), []) if "image/png" not in o.get("data", {})]
-            own = computing_code([cell.source])
-            cell.outputs = (kept if own else []) + again
+            kinds = {_kind(output) for output in again}
+            kept = [each for each in outputs.get(_ends(cell), []) if _kind(each) not in kinds]
+            cell.outputs = kept + again
         else:
             cell.outputs = [
                 output
@@ -243,6 +243,11 @@ def _merged(new: Any, old: Any, made: Mapping[str, Any]) -> list[Any]:
         if "parameters" in _tags(cell):
             cells += [each for each in old.cells if "injected-parameters" in _tags(each)]
     return cells
+
+
+def _kind(output: Any) -> str:
+    """Tell pictures, printed text and tables apart."""
+    return "picture" if "image/png" in output.get("data", {}) else str(output.output_type)
 
 
 def _ends(cell: Any) -> str:

@@ -86,6 +86,7 @@ def test_a_sentence_is_said_again_and_both_pictures_of_a_race_are_drawn(monkeypa
     cells = redraw._merged(new, old, made)
     said = [o.text for cell in cells for o in cell.get("outputs", ()) if "text" in o]
     assert said[-1] == "new words\n" and len(said) > 1
+    assert not any("Condorcet winner" in text for text in said)  # the old words are gone
     saved = []
     monkeypatch.setattr(redraw, "save_figure", lambda _, path: saved.append(path.name))
     race = reproduce.batch()["race-smol"]
