@@ -113,6 +113,12 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
 
 
+def listed(parts: Sequence[str], head: str = "") -> str:
+    """Write parts as a list of Markdown, under a line that leads to it."""
+    items = "\n".join(f"- {part}" for part in parts)
+    return f"{head}\n\n{items}" if head else items
+
+
 def by_word(words: dict[str, str], shown: dict[str, str]) -> str:
     """Group names that share a word: "ahead on a and b, behind on c"."""
     groups: dict[str, list[str]] = {}
