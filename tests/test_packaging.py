@@ -79,6 +79,13 @@ def test_the_licence_that_pyproject_names_is_here():
             assert f"data/{path.name}\n" in (ROOT / "NOTICE").read_text(), path.name
 
 
+def test_the_badges_are_true():
+    text = (ROOT / "figures" / "badges.svg").read_text()
+    shown = re.findall(r'<text x="[\d.]+" y="14" fill="white">([^<]+)</text>', text)
+    python = PROJECT["requires-python"].replace(">=", "&#8805; ")
+    assert shown == ["licence", PROJECT["license"], "python", python]
+
+
 def test_a_person_needs_no_client_of_a_server():
     """Without the extras, everything works but an LLM as judge and `generate`."""
     code = (

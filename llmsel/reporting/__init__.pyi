@@ -5,9 +5,13 @@ __all__ = [
     "OTHER",
     "STYLES",
     "CategoryWinner",
+    "advantage",
+    "agreement",
     "band",
     "baseline_strength",
+    "cheap_judges",
     "cheapest_within",
+    "clones",
     "curve",
     "decision",
     "domains",
@@ -16,23 +20,35 @@ __all__ = [
     "failure_signatures",
     "forest",
     "greedy",
+    "judged",
+    "leader",
     "log_to_mlflow",
     "model_table",
+    "modes",
     "new_axes",
     "null_strip",
     "overview",
     "panels",
+    "peers",
     "promises",
     "race_options",
     "read_costs",
+    "reliability",
     "sanity",
     "save",
+    "savings",
+    "say_baseline_strength",
+    "say_targets",
+    "say_universal_parameters",
+    "say_weak_judges",
     "sensitivity",
     "simplex",
     "stops",
     "strategies",
     "style",
     "tuning",
+    "two_judges",
+    "universal_parameters",
     "value_table",
     "verdict_table",
     "weak_judges",
@@ -42,9 +58,11 @@ __all__ = [
     "write_report",
 ]
 
+from .boards import advantage, modes, panels, reliability, savings
 from .categories import CategoryWinner, winners_by_category
 from .charts import (
     baseline_strength,
+    clones,
     domains,
     failure_signatures,
     greedy,
@@ -53,8 +71,9 @@ from .charts import (
     sensitivity,
     strategies,
     tuning,
-    weak_judges,
+    universal_parameters,
 )
+from .decisions import judged, leader
 from .export import decision, export, log_to_mlflow, model_table, verdict_table
 from .figures import (
     INK,
@@ -66,13 +85,18 @@ from .figures import (
     curve,
     forest,
     new_axes,
-    null_strip,
     overview,
-    panels,
     simplex,
     style,
 )
+from .judges import agreement, cheap_judges, null_strip, two_judges, weak_judges
 from .outputs import save
 from .page import write_report
-from .races import early, promises, stops, within, without_baseline
+from .races import early, peers, promises, stops, within, without_baseline
+from .sentences import (
+    say_baseline_strength,
+    say_targets,
+    say_universal_parameters,
+    say_weak_judges,
+)
 from .value import cheapest_within, read_costs, value_table

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from llmsel._base.intervals import mean_interval
 from llmsel.reporting.figures import INK, MARK, MARKS, OTHER, band, forest, style
-from llmsel.reporting.grammar import PALE, entitled, spread, styled
+from llmsel.reporting.grammar import PALE, entitled, several, spread, styled
 
 Facts = Mapping[str, Any]
 REACH = 45.0  # points: one colour scale for all boards
@@ -211,31 +211,6 @@ def strategies(paired: pd.DataFrame, facts: Facts) -> Figure:
 
 
 @styled
-def weak_judges(noise: pd.DataFrame, variants: pd.DataFrame, facts: Facts) -> Figure:
-    """Draw the advantage over random queries: of a noisy judge, and of real ones.
-
-    Args:
-        noise: columns percent, difference, low, high: a judge that errs with a known chance.
-        variants: columns strategy, difference, low, high: judges made of the answers.
-        facts: parameters of the run.
-    """
-    figure, (left, right) = plt.subplots(
-        1, 2, figsize=(9.5, 3.9), layout="constrained", width_ratios=(1, 1)
-    )
-    band(noise, "percent", "difference", left)
-    left.axhline(0, color=MARK, linestyle="--")
-    left.text(left.get_xlim()[1], 0, "Random", color=MARK, ha="right", va="bottom")
-    left.set(xlabel="errors of a noisy judge (% of cells)", ylabel="advantage (points)")
-    left.set_title("one judge that errs by chance")
-    forest(variants, "strategy", "difference", right)
-    right.set_xlabel("advantage (points)")
-    right.set_title("judges made of the answers")
-    return entitled(
-        figure, _name(facts), "what a weak judge is worth, against random queries", facts
-    )
-
-
-@styled
 def baseline_strength(table: pd.DataFrame, facts: Facts) -> Figure:
     """Draw identification and advantage against the strength of the baseline.
 
@@ -395,3 +370,60 @@ def sanity(table: pd.DataFrame, facts: Facts) -> Figure:
     figure.legend(loc="outside upper right")
     right = int((table["at full budget"] > 1 - 1e-6).sum())
     return entitled(figure, "Sanity", f"{right} of {len(table)} checks hold", facts)
+
+
+@styled
+def universal_parameters(table: pd.DataFrame, facts: Facts) -> Figure:
+    """Draw what pairs that one can have beforehand lose against the benchmark's own.
+
+    Args:
+        table: columns benchmark, tuned on, pair, lost, low, high (shares).
+        facts: parameters of the run.
+    """
+    kinds = list(dict.fromkeys(table["tuned on"]))
+    boards = list(dict.fromkeys(table["benchmark"]))
+    size = (9.5, 0.32 * len(boards) + 1.9)
+    figure, axes = plt.subplots(
+        1, len(kinds), figsize=size, layout="constrained", sharex=True, sharey=True
+    )
+    for ax, kind in zip(axes, kinds, strict=True):
+        forest(table[table["tuned on"] == kind], "benchmark", "lost", ax)
+        ax.set_title(kind if kind in ("default", "Random") else f"tuned on {kind}")
+    axes[0].set_xlabel("identification lost (points); below 0: gained")
+    return entitled(figure, several(boards), "lost against the board's own pair", facts)
+
+
+@styled
+def clones(effects: pd.DataFrame, facts: Facts) -> Figure:
+    """Draw what four clones of a candidate cost each strategy.
+
+    Args:
+        effects: columns strategy, kind, parent, cumulative, low, high (win rate, added up).
+        facts: parameters of the run.
+    """
+    parents = list(dict.fromkeys(effects["parent"]))
+    some = effects[effects["strategy"] != "Random"]
+    names = list(dict.fromkeys(some["strategy"]))
+    figure, axes = plt.subplots(
+        1, len(parents), figsize=(10, 4.4), layout="constrained", sharex=True, sharey=True
+    )
+    for ax, parent in zip(axes, parents, strict=True):
+        for k, (kind, rows) in enumerate(
+            some[some["parent"] == parent].groupby("kind", sort=False)
+        ):
+            rows = rows.set_index("strategy").reindex(names)
+            y = np.arange(len(names)) + 0.22 * (k - 1)
+            colour = (INK, OTHER, MARK)[k]
+            ax.hlines(y, rows["low"], rows["high"], color=colour)
+            label = str(kind) if ax is axes[0] else None
+            ax.plot(rows["cumulative"], y, MARKS[k], color=colour, label=label)
+        ax.axvline(0, color=INK, lw=0.8, ls=":")
+        ax.set_title(f"clones of {parent} candidate")
+    axes[0].set_yticks(np.arange(len(names)), names)
+    axes[0].invert_yaxis()
+    axes[1].set_xlabel(
+        "change of the gap in win rate, added up over the annotations; above 0: worse"
+    )
+    figure.legend(loc="outside upper right", ncols=3)
+    says = f"what four clones cost, {facts['budget']} annotations"
+    return entitled(figure, _name(facts), says, facts)

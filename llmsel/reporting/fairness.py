@@ -12,6 +12,7 @@ from llmsel.reporting.findings import (
     advantage,
     header,
     join,
+    listed,
     markdown,
     percent,
     points,
@@ -175,7 +176,7 @@ def clones() -> str:
             f"prior by family in {kept}), the gap grows in {grows} and shrinks in {shrinks} of "
             f"{len(own)} cases, and {wrong:.0f} of {certified:.0f} certificates are wrong"
         )
-    return f"Four clones of a candidate: {'; '.join(parts)}."
+    return listed(parts, "Four clones of a candidate:")
 
 
 @fair

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
@@ -110,33 +109,6 @@ def _axis_name(metric: str) -> str:
     return f"answer {metric.replace('near-best', 'within')} of the best (% of runs)"
 
 
-def panels(
-    tables: Mapping[str, pd.DataFrame],
-    metric: str,
-    *,
-    columns: int = 2,
-    size: tuple[float, float] = (5.0, 3.4),
-) -> Figure:
-    """Draw one metric for several benchmarks, one panel each, with one legend below."""
-    rows = -(-len(tables) // columns)
-    columns = min(columns, len(tables))
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(size[0] * columns, size[1] * rows), layout="constrained"
-    )
-    flat = np.atleast_1d(axes).ravel()
-    handles: dict[str, Any] = {}
-    for ax, table in zip(flat, tables.values(), strict=False):
-        curve(table, metric, ax)
-        for handle, name in zip(*ax.get_legend_handles_labels(), strict=True):
-            handles.setdefault(name, handle)
-    for ax in flat[len(tables) :]:
-        ax.set_axis_off()
-    figure.legend(
-        handles.values(), handles.keys(), loc="outside lower center", ncols=4, frameon=False
-    )
-    return figure
-
-
 @styled
 def overview(table: pd.DataFrame, facts: Mapping[str, Any] = {}) -> Figure:
     """Draw one benchmark: the best model identified, and the win-rate gap.
@@ -154,11 +126,11 @@ def overview(table: pd.DataFrame, facts: Mapping[str, Any] = {}) -> Figure:
     area = found.groupby("strategy")["value"].mean().sort_values(ascending=False)
     shown = ["Random", "LLM Selector"]
     shown += [name for name in area.index if name not in shown][:3]
-    end = _decided(found)
+    end = decided(found)
     for ax, metric in zip(axes, (IDENTIFICATION, f"{GAP}, 95th percentile"), strict=True):
         curve(table, metric, ax)
         ax.set_title("")
-        _mute(ax, shown)
+        mute(ax, shown)
         ax.set_xlim(0, end)
     top = axes[1].get_ylim()[1]
     axes[1].set_ylim(0, top)
@@ -167,16 +139,20 @@ def overview(table: pd.DataFrame, facts: Mapping[str, Any] = {}) -> Figure:
     return entitled(figure, board, "strong lines: the leaders, Random and LLM Selector", facts)
 
 
-def _decided(found: pd.DataFrame) -> float:
-    """Return the budget from which every strategy is right in 99.5 % of runs, or the last."""
+def decided(found: pd.DataFrame) -> float:
+    """Return the budget from which every strategy is right in 99.5 % of runs, or the last.
+
+    Args:
+        found: columns strategy, budget, value (shares) of the identification.
+    """
     least = found.groupby("budget")["value"].min()
     open_until = least.index[least < 0.995]
     last = float(least.index.max())
     return min(last, 1.05 * float(open_until.max())) if len(open_until) else last
 
 
-def _mute(ax: Axes, shown: Sequence[str]) -> None:
-    """Make the lines of other strategies pale and thin, behind the others."""
+def mute(ax: Axes, shown: Sequence[str]) -> None:
+    """Make the lines of all strategies but ``shown`` pale and thin, behind the others."""
     for line in ax.get_lines():
         if line.get_label() not in shown:
             line.set(color=PALE, linewidth=1, marker="", zorder=1)
@@ -248,33 +224,6 @@ def band(
         markersize=5,
         label=label,
     )
-    return _tidy(ax)
-
-
-def null_strip(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the shuffled null: every shuffle a dot, the real votes and Random as lines.
-
-    Args:
-        table: from `llmsel.studies.paired.shuffled_null`.
-        ax: where to draw; None makes a new figure.
-    """
-    ax = new_axes(6.4, 2.4) if ax is None else ax
-    value = 100 * table.set_index("votes")["value"]
-    shuffles = value[value.index.str.startswith("shuffle")]
-    heights = [(7 * k) % 5 for k in range(len(shuffles))]  # spread, so that equal dots are seen
-    ax.plot(
-        shuffles,
-        heights,
-        "o",
-        color=OTHER,
-        markerfacecolor="none",
-        label=f"{len(shuffles)} shuffles of the votes",
-    )
-    ax.axvline(value["real"], color=INK, linewidth=2, label="real votes")
-    ax.axvline(value["Random"], color=MARK, linestyle="--", label="Random")
-    ax.set_yticks([])
-    ax.set_ylim(-1, 5)
-    ax.legend(loc="upper center", bbox_to_anchor=(0.5, 1.25), ncols=3, frameon=False)
     return _tidy(ax)
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 
 from llmsel._base import files as paths
 from llmsel._base.errors import InputError
+from llmsel.studies.efficiency import distinct_targets
 from llmsel.studies.tables import read_table
 
 Finding = Callable[..., str]
@@ -112,6 +113,12 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |".replace("|  |", "| |") for line in lines)
 
 
+def listed(parts: Sequence[str], head: str = "") -> str:
+    """Write parts as a list of Markdown, under a line that leads to it."""
+    items = "\n".join(f"- {part}" for part in parts)
+    return f"{head}\n\n{items}" if head else items
+
+
 def by_word(words: dict[str, str], shown: dict[str, str]) -> str:
     """Group names that share a word: "ahead on a and b, behind on c"."""
     groups: dict[str, list[str]] = {}
@@ -148,7 +155,8 @@ def _needed(board: str, metric: str, level: float) -> pd.DataFrame:
 @finding
 def queries_needed() -> str:
     """Annotations to 90 % of runs, for the best model and one within 1 %."""
-    head = ["", RANDOM, "strongest of the paper's baselines", OURS, FOLLOW_UP]
+    saves = "LLM Selector against the strongest (over pools; over queries)"
+    head = ["", RANDOM, "strongest of the paper's baselines", OURS, FOLLOW_UP, saves]
     rows = []
     for board in BOARDS:
         size = header("efficiency.csv", board)["pool_size"]
@@ -158,8 +166,19 @@ def queries_needed() -> str:
             cells = [_count(need["budget"].get(name)) for name in (RANDOM, OURS, FOLLOW_UP)]
             top = f"{_count(need.loc[strongest, 'budget'])} ({strongest})"
             title = f"{TITLES[board]} (pools of {size}), {target}"
-            rows.append([title, cells[0], top, *cells[1:]])
+            rows.append([title, cells[0], top, *cells[1:], _change(board, metric)])
     return markdown(head, rows)
+
+
+def _change(board: str, metric: str) -> str:
+    """Annotations of LLM Selector against the strongest baseline, in %, with both intervals."""
+    rows = table("efficiency-queries.csv", board)
+    row = rows[(rows["metric"] == metric) & np.isclose(rows["level"], 0.9)].iloc[0]
+    value, *ends = (
+        f"{round(-100 * row[f'vs_strongest{end}']) + 0:+d}"
+        for end in ("", "_high", "_low", "_query_high", "_query_low")
+    )
+    return f"{value} % ({ends[0]} to {ends[1]}; {ends[2]} to {ends[3]})"
 
 
 def _count(budget: float | None) -> str:
@@ -167,15 +186,7 @@ def _count(budget: float | None) -> str:
 
 
 def _targets() -> pd.DataFrame:
-    """LLM Selector's rows, one per distinct target.
-
-    Where hardly a model but the best lies within a margin, "best" and "within the margin" are one
-    target: LLM Selector and the strongest baseline need the same annotations for both.
-    """
-    same = ["board", "level", "budget", "strongest", "vs_strongest"]
-    every = pd.concat([table("efficiency.csv", board).assign(board=board) for board in BOARDS])
-    ours = every[(every["strategy"] == OURS) & every["level"].isin([0.9, 0.95])]
-    return ours.drop_duplicates(same).dropna(subset="vs_strongest").reset_index(drop=True)
+    return distinct_targets({board: table("efficiency-queries.csv", board) for board in BOARDS})
 
 
 @finding
@@ -183,12 +194,14 @@ def targets() -> str:
     """In how many distinct targets LLM Selector needs fewer or more annotations."""
     rows = _targets()
     fewer, more = (rows["vs_strongest_low"] > 0).sum(), (rows["vs_strongest_high"] < 0).sum()
+    sure = (rows["vs_strongest_query_low"] > 0).sum(), (rows["vs_strongest_query_high"] < 0).sum()
     top = rows.loc[rows["vs_strongest"].idxmax()]
     return (
         f"of {len(rows)} distinct targets (best and near-best on {len(BOARDS)} real benchmarks, "
         "for 90 and 95 % of runs, counted once where they coincide) LLM "
         f"Selector needs fewer annotations than the strongest baseline in {fewer}, more in {more}, "
-        f"and the interval leaves it open in {len(rows) - fewer - more}; the largest saving is "
+        f"and the interval leaves it open in {len(rows) - fewer - more} (over queries: fewer in "
+        f"{sure[0]}, more in {sure[1]}); the largest saving is "
         f"{percent(top['vs_strongest'])} (interval {percent(top['vs_strongest_low'])} to "
         f"{percent(top['vs_strongest_high'])}; {top['metric']} on {TITLES[top['board']]}, "
         f"{percent(top['level'])} of runs)"
@@ -198,13 +211,15 @@ def targets() -> str:
 @finding
 def against_random() -> str:
     """Near-best annotations of LLM Selector against Random, in words."""
-    words = {}
+    pools, queries = {}, {}
     for board in BOARDS:
-        row = _needed(board, "near-best 1 %", 0.9).loc[OURS]
-        words[board] = verdict(row["vs_random_low"], row["vs_random_high"])
+        rows = table("efficiency-queries.csv", board).set_index(["metric", "level"])
+        row = rows.loc[("near-best 1 %", 0.9)]
+        pools[board] = verdict(row["vs_random_low"], row["vs_random_high"])
+        queries[board] = verdict(row["vs_random_query_low"], row["vs_random_query_high"])
     return (
-        f"To an answer within 1 % of the best in 90 % of runs it is {by_word(words, TITLES)} "
-        "against Random"
+        f"To an answer within 1 % of the best in 90 % of runs it is {by_word(pools, TITLES)} "
+        f"against Random (over queries: {by_word(queries, TITLES)})"
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
@@ -51,10 +51,17 @@ def caption(facts: Mapping[str, Any]) -> str:
     """Say how many realizations and which pool size stand behind a figure."""
     parts = []
     if realizations := facts.get("realizations"):
-        parts.append(f"{realizations} realizations")
-    if size := facts.get("pool_size"):
+        parts.append("1 realization" if realizations == 1 else f"{realizations} realizations")
+    if size := facts.get("pool_size", facts.get("queries")):
         parts.append(f"pools of {size} queries")
+    elif largest := facts.get("largest"):
+        parts.append(f"pools of at most {largest} queries")
     return ", ".join(parts)
+
+
+def several(boards: Collection[str]) -> str:
+    """Name what a figure of several boards is about: the one board, or how many there are."""
+    return next(iter(boards)) if len(boards) == 1 else f"{len(boards)} boards"
 
 
 def spread(values: np.ndarray, gap: float) -> np.ndarray:

@@ -18,6 +18,7 @@ from llmsel.reporting.findings import (
     code,
     header,
     join,
+    listed,
     one_value,
     percent,
     points,
@@ -62,7 +63,7 @@ def sensitivity() -> str:
             f"{_advantage(best)}"
         )
     share = float(one_value("sensitivity-fresh.csv", "share"))
-    return f"At {percent(share)} of the pool, against random queries: {'; '.join(parts)}."
+    return listed(parts, f"At {percent(share)} of the pool, against random queries:")
 
 
 def _advantage(row: pd.Series) -> str:
@@ -94,7 +95,7 @@ def strategies() -> str:
             f"On `{board}` {', '.join(said)}; {beaten} of {shuffles} shuffles of the votes do as "
             "well."
         )
-    return " ".join(parts)
+    return listed(parts)
 
 
 def _versus(name: str, rows: pd.DataFrame) -> str:
@@ -125,7 +126,7 @@ def weak_judges() -> str:
             f"{', ' + until if until else ''}, the k-gram judges {_advantage(real)}, and {beaten} "
             f"of {shuffles} shuffles match or beat the real votes"
         )
-    return f"Against random queries, {'; '.join(parts)}."
+    return listed(parts, "Against random queries:")
 
 
 @question
@@ -145,7 +146,7 @@ def baseline_strength() -> str:
             f"the star winner is the Condorcet winner with {stars['is_condorcet'].sum()}, the "
             f"Borda winner with {stars['is_borda'].sum()}."
         )
-    return " ".join(parts)
+    return listed(parts)
 
 
 def _trend(rows: pd.DataFrame, draws: int = 500) -> str:
@@ -263,7 +264,7 @@ def greedy() -> str:
             f"{percent(means['information'].mean())} of it. In naming the best model the most "
             f"informative subset is {advantage(gain[1], gain[0], gain[2])} against a random one."
         )
-    return " ".join(parts)
+    return listed(parts)
 
 
 @question

@@ -109,9 +109,12 @@ def promises(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
     """Draw how often each rule broke its promise on hostile pools.
 
     Args:
-        table: pool, rule, wrong, low, high (shares of the races), and ``certifies``.
+        table: pool, rule, wrong, low, high (shares of the races), and ``certifies``; ``races``
+            where their number differs from pool to pool.
         facts: parameters of the run.
     """
+    if "races" in table:
+        facts = {**facts, "realizations": f"{table['races'].min()} to {table['races'].max()}"}
     pools = list(dict.fromkeys(table["pool"]))
     rules = list(dict.fromkeys(table["rule"]))
     figure, axes = plt.subplots(
@@ -182,3 +185,24 @@ def without_baseline(
     ax.set_xlim(left=0)
     ax.set_xlabel("calls, % of all comparisons (mean, and 10 to 90 % of the races)")
     return entitled(figure, board, "who wins without a baseline, and for how many calls", facts)
+
+
+@styled
+def peers(table: pd.DataFrame, board: str, facts: Mapping[str, Any]) -> Figure:
+    """Draw the calls to the stop of every method, filled where it ends with a guarantee.
+
+    Args:
+        table: method, share (calls of judging everyone), share_low, share_high, certified (runs).
+        board: named in the title.
+        facts: parameters of the run.
+    """
+    figure, ax = plt.subplots(figsize=(8.2, 0.3 * len(table) + 1.3), layout="constrained")
+    for row in table.sort_values("share", ascending=False).itertuples():
+        sure = row.certified > 0
+        colour = AUDIT if "audit" in str(row.method) else CERTIFIED if sure else NOTHING
+        ax.hlines(row.method, 100 * row.share_low, 100 * row.share_high, color=colour, lw=1.5)
+        face = colour if sure else "white"
+        ax.plot(100 * row.share, row.method, "o", ms=8, mec=colour, mfc=face)
+    ax.set_xlim(0, 100)
+    ax.set_xlabel("judge calls until the stop (% of judging everyone)")
+    return entitled(figure, board, "calls to the stop", facts)

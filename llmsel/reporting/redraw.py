@@ -1,15 +1,19 @@
 """Take a notebook's text and drawing over into its rendered runs, without running them again.
 
-A figure is a function of the tables that its run saved, so a change of the drawing needs no new
-numbers. ``python -m llmsel.reporting.redraw RUN ...`` draws the figures of some runs again, and
-puts text, links and folded code of the notebook into the rendered copy. It refuses where a number
-could be another one: where the run is out of date, or where the notebook computes anything that
-the run did not. (What it no longer computes, because only its old picture needed it, may be gone.)
+A figure, or a sentence of `llmsel.reporting.sentences`, is a function of the tables that its run
+saved, so a change of it needs no new numbers. ``python -m llmsel.reporting.redraw RUN ...`` makes
+those of some runs again, and puts text, links and folded code of the notebook into the rendered
+copy. It refuses where a number could be another one: where the run is out of date, or where the
+notebook computes anything that the run did not. (What it no longer computes, because only its old
+picture needed it, may be gone.)
 """
 
 from __future__ import annotations
 
 import base64
+import contextlib
+import dataclasses
+import fnmatch
 import io
 import re
 import sys
@@ -22,16 +26,32 @@ from matplotlib.figure import Figure
 
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import ROOT
-from llmsel.reporting import charts
+from llmsel.reporting import boards, charts, judges, races, sentences
 from llmsel.reporting.figures import overview
 from llmsel.reporting.outputs import save_figure
 from llmsel.studies import reproduce
 from llmsel.studies.pictures import compact
 from llmsel.studies.provenance import computing_code
+from llmsel.studies.scores import shown_name
 from llmsel.studies.tables import read_table
 
 Tables = Mapping[str, tuple[Any, Any]]  # file name without ending -> table, parameters
 PAIR = re.compile(r"^(default|tuned on weak votes|truly best) \(([\d.]+), ([\d.]+)\)", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Chart:
+    """A picture of a notebook: which call draws it, and how a run's tables draw it again.
+
+    Args:
+        call: the function of `llmsel.reporting` in the notebook's cell.
+        draw: from the run's tables and its rendered notebook.
+        file: pattern of its file's name without ending; empty where no file is kept.
+    """
+
+    call: str
+    draw: Callable[[Tables, Any], Figure]
+    file: str
 
 
 def _sensitivity(tables: Tables, rendered: Any) -> Figure:
@@ -46,30 +66,91 @@ def _sensitivity(tables: Tables, rendered: Any) -> Figure:
     return charts.sensitivity(table, tables["sensitivity-fresh"][0], marks, facts)
 
 
-def _one(draw: Callable[..., Figure], *names: str) -> Callable[[Tables, Any], Figure]:
-    """Let a chart be drawn from some of a run's tables; the last one's parameters are its facts."""
-    return lambda tables, _: draw(*(tables[name][0] for name in names), tables[names[-1]][1])
+def _stops(tables: Tables, _: Any) -> Figure:
+    table, facts = tables["audit"]
+    return races.stops(table, shown_name(facts), facts)
 
 
-# notebook -> the chart that it calls, and how it is drawn from what the run saved
-CHARTS: Mapping[str, tuple[str, Callable[[Tables, Any], Figure]]] = {
-    "benchmark": ("overview", _one(overview, "curves")),
-    "sensitivity": ("sensitivity", _sensitivity),
-    "race-options": ("race_options", _one(charts.race_options, "race-options")),
-    "failure-signatures": (
-        "failure_signatures",
-        _one(charts.failure_signatures, "failure-signatures-constructed", "failure-signatures"),
+def _early(tables: Tables, _: Any) -> Figure:
+    curve, facts = tables["race-curves"]
+    strong = [method for method in races.STRONG if (curve["method"] == method).any()]
+    return races.early(curve, strong, shown_name(facts), facts)
+
+
+def _attacks(tables: Tables, _: Any) -> Figure:
+    return races.promises(tables["race-attacks"][0], {"simulated": True})
+
+
+def _two_judges(tables: Tables, _: Any) -> Figure:
+    (table, facts), (course, _) = (tables[name] for name in sorted(tables, key=len))
+    return judges.two_judges(table, course, facts)
+
+
+def _one(draw: Callable[..., Figure], file: str, *names: str, call: str = "") -> tuple[Chart, ...]:
+    """Draw a chart from some of a run's tables; the last one's parameters are its facts."""
+
+    def made(tables: Tables, _: Any) -> Figure:
+        return draw(*(tables[name][0] for name in names), tables[names[-1]][1])
+
+    return (Chart(call or draw.__name__, made, file),)
+
+
+# notebook -> its pictures
+CHARTS: Mapping[str, tuple[Chart, ...]] = {
+    "benchmark": _one(overview, "*-overview", "curves"),
+    "sensitivity": (Chart("sensitivity", _sensitivity, "*-sensitivity"),),
+    "race": (Chart("stops", _stops, "*-race"), Chart("early", _early, "*-race-early")),
+    "race-validity": (
+        *_one(races.promises, "*-race-validity", "race-validity", call="promises(random_order"),
+        Chart("promises(attacks", _attacks, "*-race-attacks"),
     ),
-    "strategies-ablation": ("strategies", _one(charts.strategies, "strategies-paired")),
+    "race-options": _one(charts.race_options, "*-race-options", "race-options"),
+    "failure-signatures": _one(
+        charts.failure_signatures,
+        "*-failure-signatures",
+        *("failure-signatures-constructed", "failure-signatures"),
+    ),
+    "strategies-ablation": _one(charts.strategies, "*-strategies-ablation", "strategies-paired"),
     "weak-judges": (
-        "weak_judges",
-        _one(charts.weak_judges, "weak-judges-noise", "weak-judges-variants"),
+        *_one(judges.weak_judges, "*-weak-judges", "weak-judges-noise", "weak-judges-variants"),
+        *_one(judges.null_strip, "", "weak-judges-null"),
     ),
-    "baseline-strength": ("baseline_strength", _one(charts.baseline_strength, "baseline-strength")),
-    "greedy": ("greedy", _one(charts.greedy, "greedy")),
-    "domains": ("domains", _one(charts.domains, "domains")),
-    "tuning": ("tuning", _one(charts.tuning, "tuning-eps")),
-    "sanity": ("sanity", _one(charts.sanity, "sanity")),
+    "baseline-strength": _one(charts.baseline_strength, "*-baseline-strength", "baseline-strength"),
+    "universal-parameters": _one(
+        charts.universal_parameters, "universal-parameters", "universal-parameters"
+    ),
+    "greedy": _one(charts.greedy, "*-greedy", "greedy"),
+    "domains": _one(charts.domains, "*-domains", "domains"),
+    "tuning": _one(charts.tuning, "*-tuning", "tuning-eps"),
+    "sanity": _one(charts.sanity, "*-sanity", "sanity"),
+    "half-boards": _one(boards.savings, "*-half-boards", "efficiency-queries"),
+    "clones": _one(charts.clones, "*-clones", "clones"),
+    "cheap-judges": _one(judges.cheap_judges, "*-cheap-judges", "cheap-judges-curves"),
+    "paper": _one(boards.modes, "paper-modes", "modes-curves"),
+    "calibration": _one(boards.reliability, "calibration", "calibration-bins"),
+    "two-judges": (Chart("two_judges", _two_judges, "*-two-judges-*"),),
+}
+
+
+def _say_baseline_strength(tables: Tables) -> None:
+    table, facts = tables["baseline-strength"]
+    sentences.say_baseline_strength(table, tables["star-winners"][0], facts)
+
+
+def _say_universal_parameters(tables: Tables) -> None:
+    sentences.say_universal_parameters(tables["universal-parameters"][0])
+
+
+def _say_weak_judges(tables: Tables) -> None:
+    names = ("agreement", "noise", "null", "variants", "truth")
+    sentences.say_weak_judges(*(tables[f"weak-judges-{name}"][0] for name in names))
+
+
+# notebook -> the call that prints what its tables say, and how they say it again
+SAID: Mapping[str, tuple[str, Callable[[Tables], None]]] = {
+    "baseline-strength": ("say_baseline_strength", _say_baseline_strength),
+    "universal-parameters": ("say_universal_parameters", _say_universal_parameters),
+    "weak-judges": ("say_weak_judges", _say_weak_judges),
 }
 
 
@@ -94,40 +175,63 @@ def redraw(run: reproduce.Run) -> Path:
     left = iter(computing_code(before))
     if not all(any(had == has for had in left) for has in computing_code(after)):
         raise InputError(f"run '{run.name}': its notebook now computes more than it did; run it.")
-    name, figure = _figure(run, old)
-    new.cells = _merged(new, old, name, figure)
+    new.cells = _merged(new, old, _made_again(run, old))
     compact(new)
     new.metadata = old.metadata
     reproduce.keep(run, new, reproduce.key(run))
     return run.rendered
 
 
-def _figure(run: reproduce.Run, rendered: Any) -> tuple[str, Figure | None]:
-    """Draw a run's chart and save it; no chart where the notebook has none of `CHARTS`."""
-    if run.notebook not in CHARTS:
-        return "", None
-    name, draw = CHARTS[run.notebook]
-    tables = {
+def tables_of(run: reproduce.Run) -> Tables:
+    """Read all tables that a run saved."""
+    return {
         Path(path).name.split(".")[0]: read_table(ROOT / path)
         for path in run.outputs
         if ".csv" in path
     }
-    figure = draw(tables, rendered)
-    for path in run.outputs:
-        if path.endswith(".svg"):
-            save_figure(figure, ROOT / path)
-    return name, figure
 
 
-def _merged(new: Any, old: Any, name: str, figure: Figure | None) -> list[Any]:
-    """Give the cells of a notebook the outputs of its run, and the new picture."""
+def said_by(run: reproduce.Run) -> str:
+    """Say what a run's tables say; empty for a notebook that is not in `SAID`."""
+    if run.notebook not in SAID:
+        return ""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        SAID[run.notebook][1](tables_of(run))
+    return said.getvalue()
+
+
+def _made_again(run: reproduce.Run, rendered: Any) -> dict[str, Any]:
+    """Draw a run's charts again, and save them; say again what its tables say.
+
+    Returns:
+        The call in the notebook -> the output of its cell.
+    """
+    made: dict[str, Any] = {}
+    tables = tables_of(run) if run.notebook in CHARTS else {}
+    for chart in CHARTS.get(run.notebook, ()):
+        figure = chart.draw(tables, rendered)
+        for path in run.outputs:
+            if path.endswith(".svg") and fnmatch.fnmatch(Path(path).stem, chart.file):
+                save_figure(figure, ROOT / path)
+        made[chart.call] = _shown(figure)
+    if run.notebook in SAID:
+        output = nbformat.v4.new_output("stream", name="stdout", text=said_by(run))  # type: ignore[no-untyped-call]
+        made[SAID[run.notebook][0]] = output
+    return made
+
+
+def _merged(new: Any, old: Any, made: Mapping[str, Any]) -> list[Any]:
+    """Give the cells of a notebook the outputs of its run, and what was made again."""
     cells = []
     outputs = {_ends(cell): cell.outputs for cell in old.cells if cell.cell_type == "code"}
     for cell in new.cells:
+        again = [output for call, output in made.items() if f"reporting.{call}" in cell.source]
         if cell.cell_type == "markdown":
             cell.source = reproduce.one_folder_down(cell.source)
-        elif name and f"reporting.{name}(" in cell.source and figure is not None:
-            cell.outputs = [_shown(figure)]
+        elif again:
+            kinds = {_kind(output) for output in again}
+            kept = [each for each in outputs.get(_ends(cell), []) if _kind(each) not in kinds]
+            cell.outputs = kept + again
         else:
             cell.outputs = [
                 output
@@ -139,6 +243,11 @@ def _merged(new: Any, old: Any, name: str, figure: Figure | None) -> list[Any]:
         if "parameters" in _tags(cell):
             cells += [each for each in old.cells if "injected-parameters" in _tags(each)]
     return cells
+
+
+def _kind(output: Any) -> str:
+    """Tell pictures, printed text and tables apart."""
+    return "picture" if "image/png" in output.get("data", {}) else str(output.output_type)
 
 
 def _ends(cell: Any) -> str:

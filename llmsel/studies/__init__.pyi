@@ -36,6 +36,7 @@ __all__ = [
     "area",
     "best_pair",
     "borda",
+    "by_baseline",
     "by_group",
     "calibration",
     "chance_of_best",
@@ -67,6 +68,7 @@ __all__ = [
     "run",
     "run_official",
     "run_votes",
+    "savings",
     "score",
     "sensitivity",
     "shown_name",
@@ -76,6 +78,7 @@ __all__ = [
     "star_winners",
     "steering",
     "stratified",
+    "truth_as_judge",
     "tune_eps",
     "tune_tau",
     "gauge_course",
@@ -90,6 +93,7 @@ from .baselines import (
     EXACT,
     all_pairs,
     borda,
+    by_baseline,
     condorcet,
     pair_outcomes,
     rebased,
@@ -98,7 +102,7 @@ from .baselines import (
 )
 from .by_call import Contest, compete, complete, stratified
 from .by_query import run
-from .efficiency import annotation_efficiency, efficiency_view, first_stable, gap_table
+from .efficiency import annotation_efficiency, efficiency_view, first_stable, gap_table, savings
 from .greedy import against_all
 from .groups import CODE_BENCHMARKS, by_group, kinds
 from .methods.anytime import Anytime, chance_of_best
@@ -141,4 +145,5 @@ from .votes import (
     run_votes,
     shuffled_null,
     shuffled_votes,
+    truth_as_judge,
 )

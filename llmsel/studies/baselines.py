@@ -10,14 +10,19 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from llmsel._base.errors import InputError, unknown
+from llmsel._base.intervals import mean_interval
 from llmsel.benchmarks import fingerprint, load
 from llmsel.pool import MISSING, Pool
-from llmsel.studies.scores import SLACK
+from llmsel.studies.by_query import run
+from llmsel.studies.efficiency import first_stable
+from llmsel.studies.paired import area
+from llmsel.studies.scores import IDENTIFICATION, SLACK, score
 from llmsel.weak_judges import add_votes
 
 EXACT = ("smol", "mt-bench", "shaberi")  # benchmarks on which all pairs are judged
@@ -148,3 +153,58 @@ def star_winners(models: tuple[str, ...], rates: np.ndarray) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def by_baseline(
+    name: str, stars: pd.DataFrame, count: int | None = None, *, pool_size: int, **protocol: Any
+) -> pd.DataFrame:
+    """Run LLM Selector and random queries against each baseline, on the same pools.
+
+    Args:
+        name: of the benchmark.
+        stars: from `star_winners`.
+        count: number of baselines, spread from the weakest to the strongest; None takes all.
+        pool_size: queries per realization; means are over the budgets up to half of it.
+        protocol: realizations, seed, jobs of `llmsel.run`.
+
+    Returns:
+        One row per baseline, weakest first: ``baseline``, ``strength``, ``advantage`` (LLM
+        Selector minus Random, identification, a share) with ``low``, ``high`` (95 % over pools),
+        and of each of both its identification and ``to 90 %`` (annotations; NaN: never).
+    """
+    places = np.unique(np.linspace(0, len(stars) - 1, count or len(stars)).round().astype(int))
+    rows = []
+    for _, star in stars.iloc[places].iterrows():
+        pool = with_baseline(name, star["baseline"])[0]
+        scores = score(run(pool, ["LLM Selector", "Random"], pool_size=pool_size, **protocol))
+        areas = area(scores, upto=pool_size // 2)
+        low, gain, high = mean_interval((areas["LLM Selector"] - areas["Random"]).to_numpy())
+        row = {"baseline": pool.baseline, "strength": star["strength"]}
+        row |= {"advantage": gain, "low": low, "high": high}
+        for each, arrays in scores.items():
+            curve = arrays[IDENTIFICATION].mean(axis=0)
+            row |= {each: areas[each].mean(), f"{each} to 90 %": float(first_stable(curve, 0.9))}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def trend(table: pd.DataFrame, strategy: str, *, seed: int = 0) -> tuple[float, float, float]:
+    """Correlate the ranks of a strategy's identification and of the baseline's strength.
+
+    Args:
+        table: from `by_baseline`.
+        strategy: one of its columns.
+        seed: of 500 resamples of the baselines.
+
+    Returns:
+        Low, Spearman's rank correlation, high (95 %).
+    """
+    rng = np.random.default_rng(seed)
+    draws = [table.sample(len(table), replace=True, random_state=rng) for _ in range(500)]
+    found = [each["strength"].corr(each[strategy], method="spearman") for each in draws]
+    low, high = np.nanpercentile(found, [2.5, 97.5])
+    return (
+        float(low),
+        float(table["strength"].corr(table[strategy], method="spearman")),
+        float(high),
+    )

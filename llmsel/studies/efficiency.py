@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -147,3 +147,71 @@ def gap_table(
             row[strategy] = np.nan if np.isnan(budget) else 100 * gaps[int(budget)]
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def distinct_targets(
+    tables: Mapping[str, pd.DataFrame], levels: tuple[float, ...] = (0.9, 0.95)
+) -> pd.DataFrame:
+    """LLM Selector's rows, one per distinct target.
+
+    Where hardly a model but the best lies within a margin, "best" and "within the margin" are one
+    target: LLM Selector and the strongest baseline need the same annotations for both.
+
+    Args:
+        tables: board -> from `annotation_efficiency`.
+        levels: that are targets.
+
+    Returns:
+        The rows with their ``board``; targets that nobody reaches are left out.
+    """
+    same = ["board", "level", "budget", "strongest", "vs_strongest"]
+    every = pd.concat([table.assign(board=board) for board, table in tables.items()])
+    ours = every[(every["strategy"] == "LLM Selector") & every["level"].isin(levels)]
+    return ours.drop_duplicates(same).dropna(subset="vs_strongest").reset_index(drop=True)
+
+
+def savings(
+    tables: Mapping[str, pd.DataFrame],
+    metrics: Sequence[str],
+    halves: Mapping[str, pd.DataFrame] = {},
+) -> pd.DataFrame:
+    """Annotations of LLM Selector beside Random and the strongest baseline, for 90 % of runs.
+
+    Args:
+        tables: board -> from `annotation_efficiency`.
+        metrics: that are targets.
+        halves: board -> from `llmsel.studies.over_queries.saved_over_queries`, where it is known.
+
+    Returns:
+        One row per board and metric, to be read: ``board``, ``target``, ``LLM Selector``,
+        ``Random``, ``strongest`` (annotations, with its name), ``saved`` against the strongest,
+        with the interval over pools, and ``over queries``, the other interval.
+    """
+    rows = []
+    for board, table in tables.items():
+        for metric in metrics:
+            by = table[(table["metric"] == metric) & np.isclose(table["level"], 0.9)]
+            by = by.set_index("strategy")
+            ours = by.loc["LLM Selector"]
+            low, high = ours["vs_strongest_low"], ours["vs_strongest_high"]
+            rows.append(
+                {
+                    "board": board,
+                    "target": metric,
+                    "LLM Selector": ours["budget"],
+                    "Random": by.loc["Random", "budget"],
+                    "strongest": f"{ours['strongest']} {by.loc[ours['strongest'], 'budget']:.0f}",
+                    "saved": f"{ours['vs_strongest']:+.0%} ({low:+.0%} to {high:+.0%})",
+                    "over queries": _over_queries(halves.get(board), metric),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def _over_queries(table: pd.DataFrame | None, metric: str) -> str:
+    """The interval over queries of the saving against the strongest baseline, for 90 % of runs."""
+    if table is None:
+        return "-"
+    row = table[(table["metric"] == metric) & np.isclose(table["level"], 0.9)].iloc[0]
+    low, high = row["vs_strongest_query_low"], row["vs_strongest_query_high"]
+    return f"{low:+.0%} to {high:+.0%}"

@@ -9,6 +9,7 @@ paid for: what it costs is the runs that `cost` counts.
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +17,14 @@ import numpy as np
 import pandas as pd
 
 from llmsel._base.files import cached_array
+from llmsel._base.intervals import mean_interval
 from llmsel.pool import Pool
-from llmsel.strategies import LLMSelector
+from llmsel.strategies import LLMSelector, Random, Strategy
 from llmsel.studies.by_query import run
 from llmsel.studies.paired import compare
-from llmsel.studies.parameters import eps_grid, tune_eps
+from llmsel.studies.parameters import best_pair, eps_grid, sensitivity, tune_eps
 from llmsel.studies.provenance import code_hash
-from llmsel.studies.scores import score
+from llmsel.studies.scores import IDENTIFICATION, score, shown_name
 
 STEP = 0.1  # of the grid
 REALIZATIONS = 30
@@ -128,3 +130,67 @@ def against_default(pool: Pool, pairs: pd.DataFrame, **protocol: Any) -> pd.Data
 def is_stable(pairs: pd.DataFrame) -> bool:
     """Tell whether every seed gives the same pair."""
     return len(pairs[["eps_loss", "eps_draw"]].drop_duplicates()) == 1
+
+
+def left_out(
+    pools: Mapping[str, Pool],
+    sizes: Mapping[str, int],
+    *,
+    step: float = STEP,
+    share: float = 0.2,
+    realizations: int = REALIZATIONS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Leave each benchmark out in turn: what does a pair tuned elsewhere lose on it?
+
+    The pair of the others is the one with the highest mean, over them, of identification relative
+    to the best on each. Pairs are tuned on some pools and compared on five times as many others.
+
+    Args:
+        pools: benchmark -> pool, with outcomes and votes.
+        sizes: benchmark -> queries per realization.
+        step: of the grid.
+        share: budget as a share of the pool.
+        realizations: per pair of the grid.
+        seed: of the pools.
+
+    Returns:
+        Four rows per benchmark: ``benchmark`` (as shown), ``tuned on`` (``others``, ``weak
+        votes``, ``default``, ``Random``), ``pair``, ``identification`` at the budget, that of the
+        benchmark's ``own pair``, and what is ``lost`` against it, ``low``, ``high`` (shares; 95 %
+        over pools).
+    """
+    grids = {
+        name: sensitivity(
+            pool, step, share=share, realizations=realizations, pool_size=sizes[name], seed=seed
+        )
+        for name, pool in pools.items()
+    }
+    found = {name: grid["identification"] for name, grid in grids.items()}
+    relative = pd.DataFrame({name: values / values.max() for name, values in found.items()})
+    rows = []
+    for name, pool in pools.items():
+        place = relative.drop(columns=name).mean(axis=1).idxmax()
+        others = LLMSelector(*grids[name].loc[place, ["eps_loss", "eps_draw"]])
+        named: dict[str, Strategy] = {"own": LLMSelector(*best_pair(grids[name])), "others": others}
+        named |= {"weak votes": tuned_on_votes(pool)[0], "default": LLMSelector(*DEFAULT)}
+        named |= {"Random": Random()}
+        options: dict[str, Any] = {"realizations": 5 * realizations, "seed": seed + 1}
+        options |= {"pool_size": sizes[name], "budget": round(share * sizes[name])}
+        last = {}
+        for kind, each in named.items():
+            credit = score(run(pool, [each], **options))[each.name][IDENTIFICATION][:, -1]
+            last[kind] = credit.astype(float)
+        shown = shown_name({"benchmark": name, "simulated": pool.simulated})
+        for kind in ("others", "weak votes", "default", "Random"):
+            low, lost, high = mean_interval(last["own"] - last[kind])
+            values = (last[kind].mean(), last["own"].mean(), lost, low, high)
+            rows.append((shown, kind, _pair(named[kind]), *map(float, values)))
+    columns = ["benchmark", "tuned on", "pair", "identification", "own pair", "lost", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _pair(strategy: Strategy) -> str:
+    if not isinstance(strategy, LLMSelector):
+        return ""
+    return f"({strategy.eps_loss:g}, {strategy.eps_draw:g})"

@@ -14,7 +14,8 @@ from llmsel.pool import MISSING, Pool
 from llmsel.similarity import similarity
 from llmsel.strategies import LLMSelector
 from llmsel.studies.by_query import run
-from llmsel.studies.paired import area
+from llmsel.studies.paired import area, compare
+from llmsel.studies.parameters import steering
 from llmsel.studies.scores import IDENTIFICATION, score
 from llmsel.weak_judges import compare_with_baseline
 
@@ -285,3 +286,41 @@ def null_rank(table: pd.DataFrame, higher_is_better: bool = True) -> tuple[int, 
     value = table.set_index("votes")["value"] * (1 if higher_is_better else -1)
     shuffles = value[value.index.str.startswith("shuffle")]
     return int((shuffles >= value["real"] - 1e-12).sum()), len(shuffles)
+
+
+def truth_as_judge(pool: Pool, *, seed: int = 0, **protocol: Any) -> pd.DataFrame:
+    """Give LLM Selector the true outcomes as votes, with the default eps and with the true rates.
+
+    The true rates are the losses and draws of the truly best candidate, at least 0.05 each.
+
+    Args:
+        pool: with outcomes and votes.
+        seed: of the random judge and of the pools.
+        protocol: realizations, pool_size, budget, jobs of `llmsel.run`.
+
+    Returns:
+        One row per judge, from random to perfect: ``judge``, ``eps``; after a fifth of the budget
+        ``lift``, ``optimism``, ``favours_baseline`` of `llmsel.studies.parameters.steering`; and
+        ``difference``, ``low``, ``high``: identification minus that of random queries (shares).
+    """
+    keep = pool.candidate_columns
+    column = pool.need("outcomes")[:, keep[int(np.argmax(pool.win_rates()[keep]))]]
+    judged = column[column != MISSING]
+    loss, draw = (max(0.05, round(float(np.mean(judged == code)), 2)) for code in (-1, 0))
+    default, known = LLMSelector(), LLMSelector(loss, draw)
+    perfect, kgrams = perfect_votes(pool), pool.need("votes")
+    rows = []
+    for name, votes, rule in (
+        ("random judge", random_votes(pool, 1, seed=seed), default),
+        ("k-gram judges", kgrams, default),
+        ("perfect judge", perfect, default),
+        ("k-gram judges", kgrams, known),
+        ("perfect judge", perfect, known),
+    ):
+        result = run(pool.replace(votes=votes), ["Random", rule], seed=seed, **protocol)
+        early = max(1, result.budget // 5)
+        steered = steering(result, early, belief=rule.belief).iloc[1]
+        row = {"judge": name, "eps": f"({rule.eps_loss:g}, {rule.eps_draw:g})"}
+        row |= steered[["lift", "optimism", "favours_baseline"]].to_dict()
+        rows.append(row | compare(score(result)).iloc[0][["difference", "low", "high"]].to_dict())
+    return pd.DataFrame(rows)

@@ -3,48 +3,29 @@
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 
-from llmsel.reporting import charts, figures, grammar
-from llmsel.reporting.redraw import CHARTS
+from llmsel.reporting import boards, charts, decisions, grammar
+from llmsel.reporting.redraw import CHARTS, SAID, said_by, tables_of
+from llmsel.studies import reproduce
+from llmsel.studies.scores import IDENTIFICATION
 from llmsel.studies.tables import read_result
 
 mpl.use("Agg")
-ALL = "smol-mt-bench-humaneval-arena-hard-alpacaeval"
-MARKS = {"default": (0.2, 0.4), "truly best": (0.3, 0.2)}
-DRAWN = {
-    "benchmark": (figures.overview, "alpacaeval", "curves.csv.gz"),
-    "race-options": (charts.race_options, "alpacaeval", "race-options.csv"),
-    "failure-signatures": (
-        charts.failure_signatures,
-        "smol",
-        "failure-signatures-constructed.csv",
-        "failure-signatures.csv",
-    ),
-    "strategies-ablation": (charts.strategies, "smol", "strategies-paired.csv"),
-    "weak-judges": (
-        charts.weak_judges,
-        "smol",
-        "weak-judges-noise.csv",
-        "weak-judges-variants.csv",
-    ),
-    "baseline-strength": (charts.baseline_strength, "smol", "baseline-strength.csv"),
-    "greedy": (charts.greedy, "smol", "greedy.csv"),
-    "domains": (charts.domains, ALL, "domains.csv"),
-    "tuning": (charts.tuning, "smol", "tuning-eps.csv"),
-    "sanity": (charts.sanity, ALL, "sanity.csv"),
+RUNS = {run.name: run for run in reproduce.batch().values() if run.rendered.exists()}
+PICTURES = {
+    f"{notebook} {chart.call}": (notebook, chart)
+    for notebook, pictures in CHARTS.items()
+    for chart in pictures
 }
 
 
-def drawn(name):
-    draw, board, *files = DRAWN[name]
-    tables = [read_result(board, file) for file in files]
-    return draw(*(table for table, _ in tables), tables[-1][1])
-
-
-def sensitivity():
-    table, facts = read_result("smol", "sensitivity.csv")
-    return charts.sensitivity(table, read_result("smol", "sensitivity-fresh.csv")[0], MARKS, facts)
+def figure_of(name):
+    """A picture of the first run of its notebook, from the tables in the repository."""
+    notebook, chart = PICTURES[name]
+    run = next(run for run in RUNS.values() if run.notebook == notebook)
+    return chart.draw(tables_of(run), reproduce.read(run.rendered))
 
 
 @pytest.fixture(autouse=True)
@@ -53,11 +34,7 @@ def closed():
     plt.close("all")
 
 
-def figure_of(name):
-    return sensitivity() if name == "sensitivity" else drawn(name)
-
-
-@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize("name", PICTURES)
 def test_a_chart_names_its_board_and_what_made_it_and_can_be_read(name):
     figure = figure_of(name)
     figure.canvas.draw()
@@ -65,10 +42,11 @@ def test_a_chart_names_its_board_and_what_made_it_and_can_be_read(name):
     assert min(t.get_fontsize() for t in texts) >= 8
     said = figure.get_suptitle()
     assert ":" in said and said.split(":")[0]
-    assert any(word in figure.get_supxlabel() for word in ("realizations", "pools of"))
+    made = ("realizations", "pools of", "of its own")
+    assert any(word in figure.get_supxlabel() for word in made)
 
 
-@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize("name", PICTURES)
 def test_nothing_is_cut_off(name):
     figure = figure_of(name)
     figure.canvas.draw()
@@ -79,7 +57,7 @@ def test_nothing_is_cut_off(name):
 
 
 def test_at_most_five_lines_are_strong():
-    figure = drawn("benchmark")
+    figure = figure_of("benchmark overview")
     for ax in figure.axes:
         strong = [line for line in ax.get_lines() if line.get_color() != grammar.PALE]
         assert {line.get_label() for line in strong} >= {"Random", "LLM Selector"}
@@ -87,13 +65,13 @@ def test_at_most_five_lines_are_strong():
 
 
 def test_the_scale_is_centred_on_random_queries():
-    figure = sensitivity()
+    figure = figure_of("sensitivity sensitivity")
     (mesh,) = figure.axes[0].collections[:1]
     assert (mesh.norm.vmin, mesh.norm.vcenter, mesh.norm.vmax) == (-charts.REACH, 0, charts.REACH)
 
 
 def test_what_warns_lies_on_the_shaded_side():
-    figure = drawn("failure-signatures")
+    figure = figure_of("failure-signatures failure_signatures")
     table, _ = read_result("smol", "failure-signatures.csv")
     (ax,) = figure.axes
     own = [line.get_xdata()[0] for line in ax.get_lines() if line.get_marker() == "D"]
@@ -115,3 +93,55 @@ def test_tuning_shows_what_it_chose_by():
     assert "mean identification" in never.get_suptitle()
     written = {text.get_text() for text in never.axes[0].texts}
     assert f"{100 * table['area'].iloc[0]:.0f}" in written and "never" not in written
+
+
+@pytest.mark.parametrize("name", [name for name, run in RUNS.items() if run.notebook in SAID])
+def test_a_run_says_what_its_tables_say(name):
+    """A changed sentence is taken over by `llmsel.reporting.redraw`."""
+    (cell,) = (
+        cell
+        for cell in reproduce.read(RUNS[name].rendered).cells
+        if f"reporting.{SAID[RUNS[name].notebook][0]}(" in cell.source
+    )
+    printed = "".join(output.text for output in cell.outputs)
+    assert printed == said_by(RUNS[name]) != ""
+
+
+def test_panels_of_boards_have_five_strong_lines_and_say_their_pools():
+    tables, facts = {}, {}
+    for board in ("smol", "mt-bench"):
+        tables[board], facts[board] = read_result(board, "curves.csv.gz")
+    figure = boards.panels(tables, IDENTIFICATION, facts, says="who is named")
+    assert figure.get_suptitle() == "2 boards: who is named"
+    assert figure.get_supxlabel() == "1000 realizations"
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert titles == ["smol, pools of 80", "mt-bench, pools of 60"]
+    for ax in figure.axes:
+        strong = {line.get_label() for line in ax.get_lines() if line.get_color() != grammar.PALE}
+        assert strong >= {"Random", "LLM Selector"} and len(strong) == 5
+    simulated = {board: {**each, "simulated": True} for board, each in facts.items()}
+    other = boards.panels(tables, IDENTIFICATION, simulated, says="who is named")
+    assert other.get_suptitle() == "2 boards (simulated): who is named"
+
+
+def test_savings_beyond_the_edge_are_drawn_at_it():
+    table, facts = read_result("mt-bench", "efficiency-queries.csv")
+    table["vs_strongest_query_low"] = -50.0
+    figure = boards.savings(table, facts)
+    for ax in figure.axes:
+        assert ax.get_xlim()[0] >= boards.LEAST
+        ends = [x for lines in ax.collections for (x, _) in np.concatenate(lines.get_segments())]
+        assert min(ends) >= boards.LEAST
+    assert "20 halves, each" in figure.get_supxlabel()
+
+
+def test_a_decision_shows_what_was_saved():
+    rates = pd.Series({"a": 0.7, "b": 0.4})
+    figure = decisions.judged(pd.Series({"a": 9, "b": 3}), rates, 10, "board")
+    (ax,) = figure.axes
+    widths = sorted(bar.get_width() for bar in ax.patches)
+    assert widths == [3, 9, 10, 10] and {t.get_text() for t in ax.texts} == {"70%", "40%"}
+    assert figure.get_supxlabel() == "1 race on a pool of 10 queries"
+    rows = pd.DataFrame({"queries": [1, 2], "rate": [1, 0.5], "low": [0.1, 0.2], "high": [1, 0.9]})
+    figure = decisions.leader(rows, "board", {"realizations": 1, "pool_size": 10})
+    assert figure.get_supxlabel() == "1 realization, pools of 10 queries"

@@ -4,7 +4,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import pandas as pd
 
-from llmsel.reporting import figures
+from llmsel.reporting import boards, figures, judges
 
 matplotlib.use("Agg")
 
@@ -39,9 +39,11 @@ def test_a_curve_says_what_it_shows(table):
 
 
 def test_panels_share_one_legend(table):
-    figure = figures.panels({"a": table, "b": table, "c": table}, scores.near_best(1.0))
+    facts = {key: {"pool_size": 9, "realizations": 3, "simulated": False} for key in "abcd"}
+    tables = dict.fromkeys("abcd", table)
+    figure = boards.panels(tables, scores.near_best(1.0), facts, says="a")
     assert len(figure.legends) == 1
-    assert [ax.axison for ax in figure.axes] == [True, True, True, False]
+    assert [ax.axison for ax in figure.axes] == [True, True, True, True, False, False]
     plt.close("all")
 
 
@@ -52,7 +54,8 @@ def test_charts_show_every_row():
     assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b"]
     assert figures.band(table, "x", "v", label="line").get_legend_handles_labels()[1] == ["line"]
     null = pd.DataFrame({"votes": ["Random", "real", "shuffle 1"], "value": [0.1, 0.2, 0.3]})
-    assert "1 shuffles" in figures.null_strip(null).get_legend_handles_labels()[1][0]
+    (legend,) = judges.null_strip(null, {"benchmark": "a"}).legends
+    assert "1 shuffles" in legend.get_texts()[0].get_text()
     grid = pd.DataFrame({"eps_loss": [0.1, 0.2], "eps_draw": [0.1, 0.1], "value": [0.5, 0.6]})
     ax = figures.simplex(grid, "value", {"default": (0.2, 0.1)})
     assert ax.get_legend_handles_labels()[1] == ["default (0.2, 0.1)"]

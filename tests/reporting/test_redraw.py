@@ -72,8 +72,26 @@ def test_a_run_that_is_out_of_date_is_refused(house, monkeypatch):
 
 
 def test_a_notebook_without_a_chart_gets_its_text_alone():
-    name, figure = redraw._figure(reproduce.batch()["llm-judge"], None)
-    assert (name, figure) == ("", None)
+    run = reproduce.batch()["llm-judge"]
+    assert redraw.said_by(run) == ""
+    assert run.notebook not in redraw.CHARTS
+
+
+def test_a_sentence_is_said_again_and_both_pictures_of_a_race_are_drawn(monkeypatch):
+    run = reproduce.batch()["baseline-strength-smol"]
+    monkeypatch.setattr(redraw.sentences, "say_baseline_strength", lambda *_: print("new words"))
+    old, new = reproduce.read(run.rendered), reproduce.read(run.source)
+    monkeypatch.setattr(redraw, "save_figure", lambda *_: None)
+    made = redraw._made_again(run, old)
+    cells = redraw._merged(new, old, made)
+    said = [o.text for cell in cells for o in cell.get("outputs", ()) if "text" in o]
+    assert said[-1] == "new words\n" and len(said) > 1
+    assert not any("Condorcet winner" in text for text in said)  # the old words are gone
+    saved = []
+    monkeypatch.setattr(redraw, "save_figure", lambda _, path: saved.append(path.name))
+    race = reproduce.batch()["race-smol"]
+    assert set(redraw._made_again(race, None)) == {"stops", "early"}
+    assert saved == ["smol-race.svg", "smol-race-early.svg"]
 
 
 def test_an_unknown_run_is_told():

@@ -1,12 +1,16 @@
 """Other baselines on one board."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import llmsel
 from llmsel._base.errors import InputError
 from llmsel.pool import MISSING, Pool
 from llmsel.studies import baselines
+from llmsel.studies.by_query import run
+from llmsel.studies.paired import area
+from llmsel.studies.scores import score
 
 
 def test_exact_and_derived_baselines_on_smol():
@@ -45,3 +49,26 @@ def test_condorcet_borda_and_star():
     assert table["winner"].to_dict() == {"a": "a", "b": "a", "c": "b"}
     assert table["is_condorcet"].to_dict() == {"a": True, "b": True, "c": False}
     assert table["is_borda"].to_dict() == {"a": False, "b": False, "c": True}
+
+
+def test_every_baseline_is_run_on_the_same_pools_and_compared_pool_by_pool():
+    models, rates = baselines.all_pairs("smol")
+    stars = baselines.star_winners(models, rates)
+    options = {"pool_size": 30, "realizations": 12, "seed": 2, "jobs": 1}
+    table = baselines.by_baseline("smol", stars, 3, **options)
+    ends = stars["baseline"].iloc[[0, -1]].tolist()
+    assert [table["baseline"].iloc[0], table["baseline"].iloc[-1]] == ends and len(table) == 3
+    pool = llmsel.load("smol", baseline=ends[0])
+    areas = area(score(run(pool, ["LLM Selector", "Random"], **options)), upto=15)
+    row = table.iloc[0]
+    assert row["LLM Selector"] == pytest.approx(areas["LLM Selector"].mean())
+    assert row["advantage"] == pytest.approx(row["LLM Selector"] - row["Random"])
+    assert row["low"] < row["advantage"] < row["high"]
+    assert 1 <= row["Random to 90 %"] <= 30
+
+
+def test_the_trend_is_that_of_the_ranks():
+    table = pd.DataFrame({"strength": np.arange(10.0) ** 2, "Random": np.arange(10.0)})
+    low, rho, high = baselines.trend(table, "Random")
+    assert low <= rho == pytest.approx(1) and high == pytest.approx(1)
+    assert baselines.trend(table.assign(Random=-table["Random"]), "Random")[1] == pytest.approx(-1)

@@ -7,8 +7,15 @@ from helpers import pools
 
 from llmsel._base.errors import InputError
 from llmsel._base.intervals import t_quantile
-from llmsel.studies import by_query, paired, scores
-from llmsel.studies.over_queries import half_boards, on_half_boards, over_halves, with_queries
+from llmsel.studies import by_query, efficiency, paired, scores
+from llmsel.studies.over_queries import (
+    half_boards,
+    needed_on_half_boards,
+    on_half_boards,
+    over_halves,
+    saved_over_queries,
+    with_queries,
+)
 
 PLAYERS = ["Random", "LLM Selector"]
 
@@ -68,3 +75,36 @@ def test_both_intervals_stand_side_by_side():
     assert turned["same_sign"] == row["same_sign"]
     other = pd.concat([table, table.assign(strategy="not run")], ignore_index=True)
     assert np.isnan(with_queries(other, halves, "LLM Selector")["query_low"][1])
+
+
+def test_a_saving_has_both_intervals_and_the_one_over_queries_is_the_wider():
+    pool = pools.simulated(n=40, m=6, seed=11)
+    targets = {scores.IDENTIFICATION: (0.7, 0.9)}
+    options = {"pool_size": 24, "realizations": 12, "jobs": 1}
+    players = [*PLAYERS, "Uncertainty"]
+    scored = scores.score(by_query.run(pool, players, **options))
+    board = efficiency.annotation_efficiency(scored, targets, bootstraps=30)
+    needed = needed_on_half_boards(pool, players, targets, halves=4, **options)
+    assert len(needed) == 4 * 3 * 2 and needed["budget"].between(1, 12).all()
+    table = saved_over_queries(board, needed, "LLM Selector")
+    assert table["level"].tolist() == [0.7, 0.9]
+    for each in ("vs_random", "vs_strongest"):
+        assert (table[f"{each}_query_low"] <= table[f"{each}_low"]).all()
+        assert (table[f"{each}_query_high"] >= table[f"{each}_high"]).all()
+        assert (table[f"{each}_query_high"] < 1).all()
+
+
+def test_a_saving_over_queries_by_hand():
+    row = {"strategy": "ours", "metric": "m", "level": 0.9, "strongest": "other"}
+    row |= {"vs_random": 0.5, "vs_random_low": 0.49, "vs_random_high": 0.51}
+    row |= {"vs_strongest": -1.0, "vs_strongest_low": -1.0, "vs_strongest_high": -1.0}
+    budgets = {"ours": (4, 8, 8), "Random": (8, 8, 16)}  # nothing is known of the other
+    needed = pd.DataFrame(
+        [(h, n, "m", 0.9, b) for n, all_ in budgets.items() for h, b in enumerate(all_)],
+        columns=["half", "strategy", "metric", "level", "budget"],
+    )
+    (found,) = saved_over_queries(pd.DataFrame([row]), needed, "ours").to_dict("records")
+    error = t_quantile(0.975, 2) * np.std(np.log([0.5, 1, 0.5]), ddof=1)
+    assert found["vs_random_query_low"] == pytest.approx(1 - 0.5 * np.exp(error))
+    assert found["vs_random_query_high"] == pytest.approx(1 - 0.5 * np.exp(-error))
+    assert np.isnan(found["vs_strongest_query_low"])

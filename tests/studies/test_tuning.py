@@ -60,3 +60,27 @@ def test_pairs_are_compared_with_the_default_on_the_same_pools(board):
         len(set(zip(table["eps_loss"], table["eps_draw"], strict=True))) == 1
     )
     assert tuning.is_stable(table.head(1))
+
+
+def test_a_board_is_left_out_of_what_the_others_tune(board, monkeypatch):
+    boards = {"a": board, "b": pools.simulated(n=40, m=6, seed=12), "c": board}
+    sizes = dict.fromkeys(boards, 20)
+    grids = {}
+
+    def grid(pool, step, **options):
+        found = parameters.sensitivity(pool, step, jobs=1, **options)
+        grids.setdefault(pool.content_hash, found)
+        return found
+
+    monkeypatch.setattr(tuning, "sensitivity", grid)
+    options = {"step": 0.25, "realizations": 4, "seed": 1}
+    table = tuning.left_out(boards, sizes, **options)
+    assert table["tuned on"].tolist() == 3 * ["others", "weak votes", "default", "Random"]
+    pair = table.set_index(["benchmark", "tuned on"])["pair"]
+    # for b the others are twice the one board: its own pair is theirs, up to ties of identification
+    best = grids[board.content_hash]["identification"].idxmax()
+    expected = grids[board.content_hash].loc[best, ["eps_loss", "eps_draw"]]
+    shown = scores.shown_name({"benchmark": "b", "simulated": board.simulated})
+    assert pair[shown, "others"] == "({:g}, {:g})".format(*expected)
+    assert np.isclose(table["lost"], table["own pair"] - table["identification"]).all()
+    assert (table["low"] <= table["high"]).all()

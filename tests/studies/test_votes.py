@@ -99,3 +99,18 @@ def test_shuffled_null(pool):
     table["value"] = [0, 3, 1, 2, 4]
     assert votes.null_rank(table) == (1, 3)
     assert votes.null_rank(table, higher_is_better=False) == (2, 3)
+
+
+def test_the_truth_as_a_judge_is_tried_with_the_best_ones_own_rates(pool):
+    table = votes.truth_as_judge(pool, **PROTOCOL)
+    assert table["judge"].tolist() == [
+        *("random judge", "k-gram judges", "perfect judge"),
+        *("k-gram judges", "perfect judge"),
+    ]
+    best = pool.outcomes[:, np.argmax(np.delete(pool.win_rates(), pool.baseline_index))]
+    assert pool.baseline_index == pool.n_models - 1
+    rates = [max(0.05, round(float(np.mean(best == code)), 2)) for code in (-1, 0)]
+    assert table["eps"].tolist() == 3 * ["(0.2, 0.4)"] + 2 * ["({:g}, {:g})".format(*rates)]
+    real = paired.compare(votes.run_votes(pool, {"k": pool.votes}, **PROTOCOL)).iloc[0]
+    assert table.loc[1, "difference"] == pytest.approx(real["difference"])
+    assert (table["low"] <= table["difference"]).all()
