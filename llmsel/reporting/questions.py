@@ -290,6 +290,25 @@ def audit(*boards: str) -> str:
 
 
 @question
+def no_baseline() -> str:
+    """What races over all pairs cost, beside an audit around one baseline of the same board."""
+    parts = []
+    for path in sorted(paths.RESULTS.glob("*/no-baseline.csv")):
+        rows, made_by = read_table(path)
+        exact = rows[rows["delta"] == 0].set_index("rule")
+        star = next(rule for rule in exact.index if rule.startswith("star"))
+        spent = {name: percent(exact.loc[name, "share"], 1) for name in exact.index}
+        parts.append(
+            f"On `{path.parent.name}` ({made_by['models']} models, {made_by['pool_size']} "
+            f"queries) whom no model beats is certain after {spent['Condorcet']} of all "
+            f"comparisons, the highest mean win rate after {spent['Borda']}, the best against "
+            f"{star.removeprefix('star around ')} after {spent[star]}; "
+            f"{rows['wrong'].sum()} of {rows['races'].sum()} certificates wrong, margins included."
+        )
+    return listed(parts)
+
+
+@question
 def two_judges() -> str:
     """What a cheap judge saves when it is free, and at the highest price that pays."""
     parts = []
