@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION, write_atomically
 from llmsel._base.intervals import wilson
+from llmsel._base.verdicts import CERTAIN
 from llmsel._base.words import counted, percent
 from llmsel.judging.collect import verdict_of
 from llmsel.judging.provenance import bias, remarks_of, warnings_of
@@ -289,7 +290,7 @@ def _ends(said: RaceVerdict | Answer, *, pairs: bool) -> dict[str, str]:
     ends = dict.fromkeys(said.live, "still in")
     what = "calls" if pairs else "queries"
     ends |= {model: f"dropped after {t} {what}" for model, t in said.dropped.items()}
-    return ends | dict.fromkeys(said.winners, "named" if said.stop else "leads")
+    return ends | dict.fromkeys(said.winners, "named" if said.stop in CERTAIN else "leads")
 
 
 def _curve(pool: Pool, rows: np.ndarray, leader: int) -> markupsafe.Markup | None:

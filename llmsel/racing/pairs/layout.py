@@ -120,7 +120,7 @@ class PairsCourse:
 
     @property
     def winners(self) -> np.ndarray:
-        """Mark the answer, or the present champion: bool (M + 1,)."""
+        """Mark the answer, or who leads: bool (M + 1,)."""
         return np.append(self.race.winners, False)
 
     @property

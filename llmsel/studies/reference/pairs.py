@@ -101,7 +101,7 @@ def condorcet(  # noqa: C901 - in one piece, as it is read
         seed: of all draws.
     """
     models, size = len(table), len(table[0][0])
-    known, limit, margin = Known(table, size, models), -math.log(alpha), delta * size
+    known, limit, margin = Known(table, size, models), -math.log(alpha), round(delta * size, 9)
     rng = np.random.default_rng([seed, 0])
     rank, order = rng.permutation(models).tolist(), rng.permutation(size).tolist()
     streams = {j: np.random.default_rng([seed, 1, j]) for j in known.everyone}
