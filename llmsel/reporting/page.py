@@ -116,6 +116,7 @@ def report(contents: Contents, *, answers: str | Path | None = None) -> str:
         evidence=_evidence(contents, rows, said),
         curve=_curve(pool, rows, pool.models.index(leaders[0])),
         leader=leaders[0],
+        leads=not isinstance(said, RaceVerdict) or bool(said.winners),
         baseline=None if has_pairs(pool) else pool.baseline,
         seen=len(rows),
         queries=comparisons(pool) if has_pairs(pool) else pool.n_queries,
@@ -163,8 +164,9 @@ def _all_rows(contents: Contents) -> np.ndarray:
     """
     pool = contents.session.pool
     if has_pairs(pool):
-        rows = np.full((len(contents.given), pool.n_models), MISSING, dtype=np.int8)
-        for k, side in enumerate(sides(contents)):
+        played = sides(contents)
+        rows = np.full((len(played) // 2, pool.n_models), MISSING, dtype=np.int8)
+        for k, side in enumerate(played):
             rows[k // 2, pool.column(side.model)] = side.outcome
         return rows
     touched = [row for row in contents.rows.values() if row]
