@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
 from enum import IntEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -391,7 +391,7 @@ class Pool:
 
     def hide_outcomes(self) -> Pool:
         """Return the pool as a strategy sees it: without the oracle's outcomes."""
-        return self.replace(outcomes=None)
+        return self if self.outcomes is None else self.replace(outcomes=None)
 
     @cached_property
     def content_hash(self) -> str:
@@ -400,7 +400,7 @@ class Pool:
         head = [self.queries, self.models, self.baseline, self.texts, self.categories]
         digest.update(json.dumps(head).encode())
         if self.responses is not None:
-            digest.update(json.dumps(self.responses.tolist()).encode())
+            _add_json(digest, self.responses)
         for array in (self.votes, self.outcomes):
             # the buffer itself: a copy of memory-mapped votes may not fit
             digest.update(b"none" if array is None else np.ascontiguousarray(array).data)
@@ -414,6 +414,15 @@ class Pool:
             f"Pool('{self.name}': {self.n_queries} queries x {len(self.candidates)} candidates, "
             f"baseline '{self.baseline}', with {', '.join(known) or 'names only'}{kind})"
         )
+
+
+def _add_json(digest: Any, table: np.ndarray) -> None:
+    """Add a table as JSON row by row: over all pairs each answer stands in it many times."""
+    written = lru_cache(4096)(json.dumps)
+    for i, row in enumerate(table.tolist()):
+        start = ", [" if i else "[["
+        digest.update((start + ", ".join(map(written, row)) + "]").encode())
+    digest.update(b"]")
 
 
 def draw_orders(n_queries: int, pool_size: int, *, realizations: int, seed: int) -> np.ndarray:

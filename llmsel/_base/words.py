@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 
 def percent(share: float, digits: int = 0) -> str:
@@ -38,8 +38,23 @@ def margin(delta: float) -> str:
     Args:
         delta: in [0, 1); 0.01 is written 1.0%, and 0.0104 is written 1.04%.
     """
-    up = (100 * Decimal(repr(float(delta)))).quantize(Decimal("0.001"), ROUND_CEILING)
-    whole, _, rest = f"{up:f}".partition(".")
+    return _written(100 * Decimal(repr(float(delta))), ROUND_CEILING)
+
+
+def majority(delta: float, *, reached: bool) -> str:
+    """Write the win rate of who beats another by a margin, so that no more is claimed than holds.
+
+    Args:
+        delta: in [0, 1); the rate is 1/2 + delta: 0.01 is written 51.0%.
+        reached: it is claimed to be exceeded, and rounded down; otherwise not to be, and up.
+    """
+    rate = 50 + 100 * Decimal(repr(float(delta)))
+    return _written(rate, ROUND_FLOOR if reached else ROUND_CEILING)
+
+
+def _written(percentage: Decimal, rounding: str) -> str:
+    """Write a percentage with one to three digits after the point."""
+    whole, _, rest = f"{percentage.quantize(Decimal('0.001'), rounding):f}".partition(".")
     return f"{whole}.{rest.rstrip('0') or '0'}%"
 
 

@@ -32,7 +32,7 @@ from llmsel.judging.replay import Contents, read_log, replay
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.elimination import Certified, Heuristic
 from llmsel.racing.forecast import DELTAS
-from llmsel.racing.pairs import has_pairs, met
+from llmsel.racing.pairs import compared, has_pairs, met
 from llmsel.racing.race import Race, RaceVerdict, Task
 from llmsel.session import Answer, Question, Session
 
@@ -157,12 +157,13 @@ def tell(
             raise unknown("outcome", word, OUTCOMES)
         given[model] = OUTCOMES[word]
     with AnnotationLog(log, source.read(pairs=True)) as opened:
-        finished = opened.record(query, given, by=by)
-        left = opened.open_models(query)
+        opened.record(query, given, by=by)
+        done = opened.rows[query]
+        left = [model for model in compared(opened.session.pool, query) if model not in done]
     if as_json:
-        say(json.dumps({"query": query, "finished": finished, "open": left}))
+        say(json.dumps({"query": query, "finished": not left, "open": left}))
     else:
-        say(f"{query}: {'finished' if finished else 'still open: ' + ', '.join(left)}")
+        say(f"{query}: {'still open: ' + ', '.join(left) if left else 'finished'}")
 
 
 @app.command("undo")

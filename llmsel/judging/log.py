@@ -24,6 +24,7 @@ from llmsel.judging.opening import Wanted, begin_session, plain, pool_hash, read
 from llmsel.judging.replay import ORDERS, Annotation, Contents, certifies
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.elimination import LockstepRule
+from llmsel.racing.pairs import check_compared
 from llmsel.session import Session
 from llmsel.strategies import Strategy, make
 
@@ -296,6 +297,8 @@ class AnnotationLog:
         for model, outcome in outcomes.items():
             if model not in self._pool.candidates:
                 raise unknown("candidate", model, self._pool.candidates)
+            if outcome != 0:  # whole rows are filled with draws of an answer with itself
+                check_compared(self._pool, query, model)
             if model in row and row[model].outcome != MISSING:
                 raise InputError(
                     f"model '{model}' on query '{query}' is annotated already; undo() takes the "

@@ -117,7 +117,8 @@ def ready(pool: Pool, strategy: Strategy) -> Pool:
 
 def pool_hash(pool: Pool) -> str:
     """Name what is annotated: queries, models, baseline and responses, without votes."""
-    return pool.replace(outcomes=None, votes=None).content_hash
+    bare = pool.outcomes is None and pool.votes is None  # then its hash is made once
+    return (pool if bare else pool.replace(outcomes=None, votes=None)).content_hash
 
 
 def votes_hash(pool: Pool) -> str | None:

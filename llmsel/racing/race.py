@@ -23,7 +23,7 @@ from llmsel._base.verdicts import RaceVerdict as RaceVerdict
 from llmsel.pool import MISSING, Pool, draw_orders
 from llmsel.racing.audit import Audit, AuditRace, TwoJudges
 from llmsel.racing.elimination import REFUSED, RULES, LockstepRule, Rule, from_settings
-from llmsel.racing.pairs import Borda, Condorcet, PairsCourse, PairsRule, has_pairs
+from llmsel.racing.pairs import Borda, Condorcet, PairsCourse, PairsRule, check_pairs, has_pairs
 from llmsel.racing.rows import Cell, RowRace
 
 FEW, MOST_FAILED = 5, 0.05  # failed judgements, and share of all, that never stop a race
@@ -118,6 +118,8 @@ class Race:
                 f"the rule {type(self.rule).__name__} is not for this pool: over all pairs (a pool "
                 "of llmsel.all_pairs) a race goes by Condorcet or Borda, with a baseline by others."
             )
+        if has_pairs(pool):
+            check_pairs(pool)
         n = pool.n_queries
         if order is not None and self.rule.certifies:
             raise InputError(REFUSED)

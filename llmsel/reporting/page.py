@@ -25,6 +25,7 @@ from matplotlib.figure import Figure
 from llmsel._base.errors import InputError
 from llmsel._base.files import VERSION, write_atomically
 from llmsel._base.intervals import wilson
+from llmsel._base.verdicts import CERTAIN
 from llmsel._base.words import counted, percent
 from llmsel.judging.collect import verdict_of
 from llmsel.judging.provenance import bias, remarks_of, warnings_of
@@ -115,6 +116,7 @@ def report(contents: Contents, *, answers: str | Path | None = None) -> str:
         evidence=_evidence(contents, rows, said),
         curve=_curve(pool, rows, pool.models.index(leaders[0])),
         leader=leaders[0],
+        leads=not isinstance(said, RaceVerdict) or bool(said.winners),
         baseline=None if has_pairs(pool) else pool.baseline,
         seen=len(rows),
         queries=comparisons(pool) if has_pairs(pool) else pool.n_queries,
@@ -162,8 +164,9 @@ def _all_rows(contents: Contents) -> np.ndarray:
     """
     pool = contents.session.pool
     if has_pairs(pool):
-        rows = np.full((len(contents.given), pool.n_models), MISSING, dtype=np.int8)
-        for k, side in enumerate(sides(contents)):
+        played = sides(contents)
+        rows = np.full((len(played) // 2, pool.n_models), MISSING, dtype=np.int8)
+        for k, side in enumerate(played):
             rows[k // 2, pool.column(side.model)] = side.outcome
         return rows
     touched = [row for row in contents.rows.values() if row]
@@ -289,7 +292,7 @@ def _ends(said: RaceVerdict | Answer, *, pairs: bool) -> dict[str, str]:
     ends = dict.fromkeys(said.live, "still in")
     what = "calls" if pairs else "queries"
     ends |= {model: f"dropped after {t} {what}" for model, t in said.dropped.items()}
-    return ends | dict.fromkeys(said.winners, "named" if said.stop else "leads")
+    return ends | dict.fromkeys(said.winners, "named" if said.stop in CERTAIN else "leads")
 
 
 def _curve(pool: Pool, rows: np.ndarray, leader: int) -> markupsafe.Markup | None:

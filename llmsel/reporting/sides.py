@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from llmsel.judging.replay import Annotation, Contents
 from llmsel.pool import MISSING
-from llmsel.racing.pairs import has_pairs, met
+from llmsel.racing.pairs import compared, has_pairs, met
 
 
 class Side(NamedTuple):
@@ -30,6 +30,8 @@ def sides(contents: Contents) -> list[Side]:
     """List the comparisons of a log, in its order: a candidate's, over all pairs both models'."""
     found = []
     for entry in contents.given:
+        if entry.model not in compared(contents.pool, entry.query):
+            continue  # it would say of two models again what another cell says
         query, other = met(contents.pool, entry.query)
         found.append(Side(entry.model, other, query, entry.outcome, entry))
         if has_pairs(contents.pool):

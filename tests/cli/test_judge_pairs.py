@@ -28,7 +28,7 @@ GRADE = ("--program", "grade.py:score")
 
 def test_a_race_without_a_baseline_from_answers_to_report(folder):
     told = ok("judge", "race.jsonl", *PAIRS, *GRADE)
-    assert told.startswith("no model beats 'big' by more than 1.0% in direct comparison (with")
+    assert told.startswith("no model's win rate against 'big' in direct comparison is over 51.0% (")
     assert ok("session", "status", "race.jsonl", *PAIRS) == told
     page = ok("report", "race.jsonl", *PAIRS) and (folder / "report.html").read_text()
     assert "24 queries, every pair of 3 models" in page
@@ -58,7 +58,7 @@ def test_what_a_star_has_judged_is_not_judged_again(folder):
     assert "with their sign turned" in told
     assert "says nothing of others" not in told
     told = ok("judge", "race.jsonl", *PAIRS, *GRADE)
-    assert "no model beats 'big'" in told
+    assert "no model's win rate against 'big' in" in told
     assert "as it is now: 24 queries, every pair of 3 models" in told
 
 
@@ -92,5 +92,10 @@ def test_a_person_can_be_asked_by_command(folder):
     assert query.endswith(f" vs {other}")
     assert "3 of 3 models can still be named" in asked["reason"]
     ok("session", "tell", "race.jsonl", query, f"{model}=win", *PAIRS)
+    refused = mistake("session", "tell", "race.jsonl", "q5 vs mid", "big=win", *PAIRS)
+    assert "'big' is not judged on 'q5 vs mid': 'mid' is judged on 'q5 vs big'." in refused
+    assert "not judged on 'q5 vs mid'." in mistake(
+        "session", "tell", "race.jsonl", "q5 vs mid", "mid=win", *PAIRS
+    )
     status = json.loads(ok("session", "status", "race.jsonl", *PAIRS, "--json", code=1))
     assert status["calls"] == 1

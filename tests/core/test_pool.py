@@ -1,10 +1,15 @@
 """Pool: validation by message, persistence, subsets."""
 
+import hashlib
+import json
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
 from helpers import pools
 
+import llmsel
 from llmsel._base.errors import InputError
 from llmsel._base.files import read_text
 from llmsel.pool import MISSING, Pool
@@ -88,6 +93,27 @@ def test_content_hash_notices_every_change():
     hashes = {p.content_hash for p in (pool, other, text, voted, pool.hide_outcomes())}
     assert len(hashes) == 5
     assert pool.replace(name="other name").content_hash == pool.content_hash
+
+
+def test_content_hash_is_that_of_the_whole_as_json():
+    """Logs hold it, those of older versions too, which wrote all responses at once."""
+    pool = Pool.from_frame(answers(query="ü\n\u2028"), "base")
+    held = [pool.queries, pool.models, pool.baseline, pool.texts, pool.categories]
+    written = json.dumps(held) + json.dumps(pool.responses.tolist()) + "nonenone"
+    assert pool.content_hash == hashlib.sha256(written.encode()).hexdigest()
+
+
+def test_all_pairs_are_hashed_without_a_copy_of_all_answers():
+    """Of 60 models each answer stands in the pool about 60 times."""
+    responses = [[f"{i} {j} " + "x" * 2000 for j in range(60)] for i in range(10)]
+    plain = Pool([f"q{i}" for i in range(10)], [f"m{j}" for j in range(60)], "m0")
+    pool = llmsel.all_pairs(plain.replace(responses=responses))
+    answers_ = sum(len(each) for row in responses for each in row)
+    tracemalloc.start()
+    assert pool.content_hash
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 5 * answers_ < 60 * answers_
 
 
 def test_subset_keeps_rows_and_columns_together():

@@ -155,6 +155,15 @@ def test_what_is_missing_is_never_guessed(rule):
     assert not race.certified
 
 
+def test_who_leads_when_too_much_is_missing_is_the_best_rated():
+    rng = np.random.default_rng(5)
+    table = with_missing(table_of(top(4, 10, 4), 20, 0.1, rng), rng, share=0.6)
+    race = finish(Condorcet(alpha=0.001).begin(20, 4, seed=1), table)
+    assert race.stop == INCOMPLETE
+    rating = np.where(race.live, race.table.rating(), -np.inf)
+    assert np.flatnonzero(race.winners).tolist() == [int(rating.argmax())]
+
+
 @pytest.mark.parametrize("rule", RULES)
 def test_the_order_of_telling_changes_nothing(rule):
     table = table_of(top(5, 6, 4), 30, 0.1, np.random.default_rng(0))

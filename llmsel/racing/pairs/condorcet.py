@@ -37,7 +37,8 @@ class CondorcetRace(PairsRace):
     def _after_search(self) -> str:
         n = self.table.n_models
         self.gain = np.zeros((n, n))
-        self._margin = self.delta * self.table.pool_size
+        # sums are halves: 0.29 of 100 must not fall below 29
+        self._margin = round(self.delta * self.table.pool_size, 9)
         self._enthrone(self.champion)
         self._drop_beaten()
         return DUEL
@@ -104,9 +105,7 @@ class CondorcetRace(PairsRace):
         if self._over():
             return
         if not self._stays():
-            able = self.live & ~self._blocked
-            rating = np.where(able, self.table.rating().round(9), -np.inf)
-            self._enthrone(int(np.lexsort((self._rank, -rating))[0]))
+            self._enthrone(self._best(self.live & ~self._blocked))
             return
         left, self._round = self._width, []
         for duel in self._challengers():
@@ -133,16 +132,16 @@ class CondorcetRace(PairsRace):
 
     def _over(self) -> bool:
         """End the race if the champion is shown to be unbeaten, or nobody can be."""
-        every = np.arange(self.table.n_models)
         if self.live[self.champion] and not self._undecided.any():
             sure = bool(self._safe.all())
-            self.live = every == self.champion
+            self.live = self._leader
             stop = WITHIN if self.delta else EXHAUSTED if sure else ONE_LEFT
             self._end(stop, self.live)
         elif not self.live.any():
             self._end(NO_WINNER, self.live)
         elif not (self.live & ~self._blocked).any():
-            self._end(INCOMPLETE, every == self.champion)
+            self.champion = self._best(self.live)  # the last one may be weak
+            self._end(INCOMPLETE, self._leader)
         return bool(self.stop)
 
     def _challengers(self) -> Iterator[Duel]:

@@ -102,10 +102,19 @@ class PairsRace(ABC):
 
     @property
     def winners(self) -> np.ndarray:
-        """Mark the answer, or the present champion: bool (M,)."""
-        if self.stop:
-            return self._answer.copy()
-        return np.asarray(np.arange(len(self.live)) == self.champion)
+        """Mark the answer, or who leads: bool (M,)."""
+        return self._answer.copy() if self.stop else self._leader
+
+    @property
+    def _leader(self) -> np.ndarray:
+        """Mark the champion, or if it is beaten the best rated that is not: bool (M,)."""
+        leader = self.champion if self.live[self.champion] else self._best(self.live)
+        return np.asarray(np.arange(len(self.live)) == leader)
+
+    def _best(self, among: np.ndarray) -> int:
+        """Return the best rated of some models."""
+        rating = np.where(among, self.table.rating().round(9), -np.inf)
+        return int(np.lexsort((self._rank, -rating))[0])
 
     @property
     def certified(self) -> bool:

@@ -7,6 +7,7 @@ the cells that would say the same again hold the other's own answer, a draw that
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,11 +35,15 @@ def all_pairs(pool: Pool, outcomes: np.ndarray | None = None) -> Pool:
         A pool of ``n (M - 1)`` queries and ``M + 1`` models, the last of them `OPPONENT`.
 
     Raises:
-        InputError: a pool that is one of all pairs already, or has fewer than two models of its
-            own, or a table of outcomes of another shape.
+        InputError: a pool that is one of all pairs already, names that cannot be told apart in
+            one, or a table of outcomes of another shape.
     """
     if has_pairs(pool):
         raise InputError(f"pool '{pool.name}' is one of all pairs already.")
+    if OPPONENT in pool.models:
+        raise InputError(
+            f"'{OPPONENT}' has a meaning of its own in a pool of all pairs; rename it."
+        )
     n, m = pool.n_queries, pool.n_models
     if outcomes is not None and np.shape(outcomes) != (m, m, n):
         raise InputError(f"outcomes of shape {np.shape(outcomes)}; {(m, m, n)} are needed.")
@@ -57,10 +62,15 @@ def all_pairs(pool: Pool, outcomes: np.ndarray | None = None) -> Pool:
     def stretched(values: Sequence[str] | None) -> tuple[str, ...] | None:
         return None if values is None else tuple(values[i] for i in place)
 
+    names = _names(pool.queries, pool.models[1:])
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise InputError(
+            f"'{twice}' can be read in two ways, as a query and whom its answers are compared "
+            "with; rename a model or a query whose name contains ' vs '."
+        )
     return pool.replace(
-        queries=tuple(
-            f"{pool.queries[i]} vs {pool.models[j]}" for i, j in zip(place, other, strict=True)
-        ),
+        queries=names,
         models=(*pool.models, OPPONENT),
         baseline=OPPONENT,
         texts=stretched(pool.texts or pool.queries),
@@ -71,9 +81,54 @@ def all_pairs(pool: Pool, outcomes: np.ndarray | None = None) -> Pool:
     )
 
 
+def _names(queries: Sequence[str], opponents: Sequence[str]) -> tuple[str, ...]:
+    return tuple(f"{query} vs {opponent}" for query in queries for opponent in opponents)
+
+
 def has_pairs(pool: Pool) -> bool:
     """Tell whether a pool is one of `all_pairs`."""
     return pool.baseline == OPPONENT
+
+
+def check_pairs(pool: Pool) -> None:
+    """Refuse a pool that only looks like one of `all_pairs`: rows are read by their place.
+
+    Raises:
+        InputError: it was cut or turned since, or has a baseline with the opponent's name.
+    """
+    opponents = pool.models[1:-1]
+    firsts = pool.queries[:: max(len(opponents), 1)]
+    queries = [name.removesuffix(f" vs {each}") for each in opponents[:1] for name in firsts]
+    if pool.models[-1] != OPPONENT or pool.queries != _names(queries, opponents):
+        raise InputError(
+            f"pool '{pool.name}' has the baseline '{OPPONENT}' but is not laid out as "
+            "llmsel.all_pairs does; choose queries and models first, then call all_pairs, and give "
+            "a model of one's own another name."
+        )
+
+
+def compared(pool: Pool, query: str) -> tuple[str, ...]:
+    """Name the candidates that are judged on a query: over all pairs those before the opponent.
+
+    Raises:
+        InputError: a query that the pool does not have.
+    """
+    if not has_pairs(pool):
+        return pool.candidates
+    return pool.models[: pool.column(met(pool, query)[1])]
+
+
+def check_compared(pool: Pool, query: str, model: str) -> None:
+    """Refuse a cell that would say of two models again what another says.
+
+    Raises:
+        InputError: it is such a cell; the message names the one to judge.
+    """
+    if model in compared(pool, query):
+        return
+    plain, opponent = met(pool, query)
+    other = f": '{opponent}' is judged on '{plain} vs {model}'" if model != opponent else ""
+    raise InputError(f"'{model}' is not judged on '{query}'{other}.")
 
 
 def described(pool: Pool) -> str:
@@ -120,7 +175,7 @@ class PairsCourse:
 
     @property
     def winners(self) -> np.ndarray:
-        """Mark the answer, or the present champion: bool (M + 1,)."""
+        """Mark the answer, or who leads: bool (M + 1,)."""
         return np.append(self.race.winners, False)
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from llmsel._base.verdicts import CERTAIN, INCOMPLETE, NO_WINNER, TIED, WITHIN, RaceVerdict
-from llmsel._base.words import margin
+from llmsel._base.words import majority, margin
 
 
 def condorcet_claim(verdict: RaceVerdict, n_models: int, delta: float) -> str:
@@ -15,15 +15,19 @@ def condorcet_claim(verdict: RaceVerdict, n_models: int, delta: float) -> str:
         delta: win-rate margin.
     """
     if verdict.stop == NO_WINNER and delta:
-        return f"there is no Condorcet winner: each model loses to another by over {margin(delta)}"
+        rate = majority(delta, reached=True)
+        return f"there is no Condorcet winner: against each model another's win rate is over {rate}"
     if verdict.stop == NO_WINNER:
         return "there is no Condorcet winner: no model beats every other"
     (who,) = verdict.winners
     if verdict.stop == WITHIN:
-        return f"no model beats '{who}' by more than {margin(delta)} in direct comparison"
+        rate = majority(delta, reached=False)
+        return f"no model's win rate against '{who}' in direct comparison is over {rate}"
     if verdict.stop in CERTAIN:
         return f"no model beats '{who}' in direct comparison"
-    wanted = f"beaten by none by over {margin(delta)}" if delta else "the one that beats all others"
+    wanted = "the one that beats all others"
+    if delta:
+        wanted = f"one against which no win rate is over {majority(delta, reached=True)}"
     return _going_on(verdict, n_models, f"can still be {wanted}")
 
 
@@ -43,12 +47,12 @@ def borda_claim(verdict: RaceVerdict, n_models: int, delta: float) -> str:
 
 
 def _going_on(verdict: RaceVerdict, n_models: int, left: str) -> str:
-    """Say whose turn it is; and who is left, once somebody is dropped."""
+    """Say who leads; and who is left, once somebody is dropped."""
     if not verdict.calls:
         return "nobody leads: no outcome is judged"
     (who, *_) = verdict.winners
-    lead = f"'{who}' is the champion for now"
+    lead = f"'{who}' leads"
     if len(verdict.live) == n_models:
-        return f"{lead}; no model is beaten yet"
+        return f"{lead}; no model is ruled out yet"
     missing = ", whatever the missing outcomes are" if verdict.stop == INCOMPLETE else ""
     return f"{lead}; {len(verdict.live)} of {n_models} models {left}{missing}"

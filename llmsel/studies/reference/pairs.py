@@ -101,7 +101,7 @@ def condorcet(  # noqa: C901 - in one piece, as it is read
         seed: of all draws.
     """
     models, size = len(table), len(table[0][0])
-    known, limit, margin = Known(table, size, models), -math.log(alpha), delta * size
+    known, limit, margin = Known(table, size, models), -math.log(alpha), round(delta * size, 9)
     rng = np.random.default_rng([seed, 0])
     rank, order = rng.permutation(models).tolist(), rng.permutation(size).tolist()
     streams = {j: np.random.default_rng([seed, 1, j]) for j in known.everyone}
@@ -160,6 +160,8 @@ def condorcet(  # noqa: C901 - in one piece, as it is read
         if not live:
             return known.rounds, champion, "no winner"
         if not able:
+            ratings = known.ratings()
+            champion = min(live, key=lambda j: (-ratings[j], rank[j]))
             return known.rounds, champion, "outcomes missing"
         stays = champion in able if prey < 0 else prey in live and known.open(prey, champion)
         if not stays:
