@@ -51,4 +51,4 @@ lock:  ## resolve pyproject.toml for every platform; what is locked and fits sta
 	rm -rf .venv-lock
 
 clean:
-	rm -rf build .venv .venv-lock .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf build .venv .venv-inspect .venv-lock .pytest_cache .mypy_cache .ruff_cache *.egg-info

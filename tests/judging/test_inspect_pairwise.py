@@ -1,12 +1,11 @@
 """A pairwise scorer in a real Inspect evaluation, with its mock models."""
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from helpers.inspect_python import evaluated
 
 from llmsel._base.errors import InputError
 from llmsel.judging.inspect_pairwise import _answers, pairwise
@@ -37,16 +36,7 @@ def test_without_inspect_one_is_told_what_to_install(monkeypatch):
 
 @pytest.mark.slow
 def test_an_evaluation_is_scored_against_the_baselines_answers(tmp_path):
-    pytest.importorskip("inspect_ai", reason="inspect_ai is not installed")
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), str(tmp_path / "logs")],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "NO_COLOR": "1"},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = evaluated(SCRIPT, tmp_path / "logs", cwd=tmp_path)
     # the same words are a draw that nobody is asked about; no clear verdict is none
     assert found["values"] == [1, 1, 0.5, 0, 1, None] and found["name"] == "pairwise"
     assert found["mean"] == pytest.approx(0.7)

@@ -2,14 +2,13 @@
 
 import asyncio
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from helpers.inspect_python import evaluated
 
 from llmsel._base.errors import InputError
 from llmsel.judging.inspect_race import Challenge
@@ -125,18 +124,7 @@ def test_without_inspect_one_is_told_what_to_install(tmp_path, monkeypatch):
 
 def evaluate(folder, share, n, epochs=1):
     """Run the real thing, with a challenger that is right on this share of its samples."""
-    pytest.importorskip("inspect_ai", reason="inspect_ai is not installed")
-    command = [sys.executable, SCRIPT, folder / "logs", share, n, epochs]
-    path = os.pathsep.join(sys.path)
-    done = subprocess.run(
-        list(map(str, command)),
-        env={**os.environ, "PYTHONPATH": path, "NO_COLOR": "1"},
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return evaluated(SCRIPT, folder / "logs", share, n, epochs, cwd=folder)
 
 
 @pytest.mark.slow
