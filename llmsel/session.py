@@ -22,6 +22,7 @@ from llmsel.belief import Belief, bootstrap_best, entropy, posterior
 from llmsel.pool import MISSING, Pool, draw_orders
 from llmsel.racing.elimination import LockstepRule
 from llmsel.racing.lockstep import Races
+from llmsel.racing.pairs import has_pairs
 from llmsel.strategies import CLOSED, LLMSelector, Random, Strategy, make, pick
 
 
@@ -166,8 +167,9 @@ class Session:
         """Name the next query; asking again without telling gives the same one.
 
         Raises:
-            InputError: every query is annotated.
+            InputError: every query is annotated, or the pool has no baseline.
         """
+        self._need_baseline()
         if not self.remaining:
             raise InputError(
                 f"all {self.pool.n_queries} queries are annotated; best() is exact now."
@@ -181,6 +183,14 @@ class Session:
             responses=None if self.pool.responses is None else self.pool.responses_to(query),
             reason=self._reason(scores[0], i),
         )
+
+    def _need_baseline(self) -> None:
+        """Refuse a pool of all pairs, whose win rates are against another model each."""
+        if has_pairs(self.pool):
+            raise InputError(
+                f"pool '{self.pool.name}' has no baseline, so only a race can decide it: "
+                "llmsel.Race (session ask --race)."
+            )
 
     def _reason(self, scores: np.ndarray, i: int) -> str:
         if not self.strategy.adaptive:
@@ -276,8 +286,9 @@ class Session:
         """Say who leads, and how much that is worth.
 
         Raises:
-            InputError: no query is annotated yet.
+            InputError: no query is annotated yet, or the pool has no baseline.
         """
+        self._need_baseline()
         if not self.history:
             raise InputError("no query is annotated yet; ask() names the first.")
         rows = np.array([row for _, row in self.history])

@@ -297,8 +297,7 @@ class AnnotationLog:
         for model, outcome in outcomes.items():
             if model not in self._pool.candidates:
                 raise unknown("candidate", model, self._pool.candidates)
-            if outcome != 0:  # whole rows are filled with draws of an answer with itself
-                check_compared(self._pool, query, model)
+            check_compared(self._pool, query, model)
             if model in row and row[model].outcome != MISSING:
                 raise InputError(
                     f"model '{model}' on query '{query}' is annotated already; undo() takes the "

@@ -292,7 +292,8 @@ def _ends(said: RaceVerdict | Answer, *, pairs: bool) -> dict[str, str]:
     ends = dict.fromkeys(said.live, "still in")
     what = "calls" if pairs else "queries"
     ends |= {model: f"dropped after {t} {what}" for model, t in said.dropped.items()}
-    return ends | dict.fromkeys(said.winners, "named" if said.stop in CERTAIN else "leads")
+    named = said.winners if said.calls else ()  # before that nobody leads
+    return ends | dict.fromkeys(named, "named" if said.stop in CERTAIN else "leads")
 
 
 def _curve(pool: Pool, rows: np.ndarray, leader: int) -> markupsafe.Markup | None:

@@ -37,7 +37,7 @@ def test_a_race_without_a_baseline_from_answers_to_report(folder):
     ok("export", "race.jsonl", *PAIRS, "-o", "out")
     verdicts = pd.read_csv(folder / "out" / "verdicts.csv")
     assert set(verdicts["query_id"]) <= {f"q{i}" for i in range(24)}
-    assert set(verdicts["baseline"]) == {"mid", "big"}
+    assert {"big"} <= set(verdicts["baseline"]) <= {"mid", "big"}
     models = pd.read_csv(folder / "out" / "models.csv").set_index("model")
     assert list(models.index) == ["small", "mid", "big"]
     assert models["wins"].sum() == models["losses"].sum() > 0
@@ -88,7 +88,8 @@ def test_commands_about_a_baseline_say_so(folder):
 
 def test_a_person_can_be_asked_by_command(folder):
     asked = json.loads(ok("session", "ask", "race.jsonl", *PAIRS, "--race", "--json"))
-    query, (model, other) = asked["query"], list(asked["responses"])[:2]
+    # whoever is the champion, of as many models as he is judged against on the query
+    query, (model, *_, other) = asked["query"], list(asked["responses"])
     assert query.endswith(f" vs {other}")
     assert "3 of 3 models can still be named" in asked["reason"]
     ok("session", "tell", "race.jsonl", query, f"{model}=win", *PAIRS)
