@@ -25,6 +25,7 @@ class PairTable:
             against itself: draws.
         total: float64 (M, M): sums of r, exact.
         unknown, judged: float64 (M, M): judgements given up; all judgements, those included.
+        most: float64 (M, M): the largest sums of r that are still possible.
     """
 
     def __init__(self, pool_size: int, n_models: int):
@@ -35,6 +36,7 @@ class PairTable:
         every = np.arange(n_models)
         self.outcomes[every, every] = 0
         self.judged[every, every] = pool_size
+        self.most = (pool_size - self.judged) / 2
 
     def learn(self, comparison: Comparison, outcome: int) -> None:
         """Count one outcome, from the side of the first model."""
@@ -46,12 +48,7 @@ class PairTable:
                 self.unknown[one, other] += 1
             else:
                 self.total[one, other] += 0.5 * sign * outcome
-
-    @property
-    def most(self) -> np.ndarray:
-        """The largest sums of r that are still possible: float64 (M, M)."""
-        most: np.ndarray = self.total + 0.5 * (self.unknown + self.pool_size - self.judged)
-        return most
+                self.most[one, other] += 0.5 * (sign * outcome - 1)
 
     @property
     def least(self) -> np.ndarray:
