@@ -8,6 +8,7 @@ from helpers.pair_tables import HOSTILE, circle, finish, table_of, top, with_mis
 from llmsel._base.errors import InputError
 from llmsel._base.verdicts import EXHAUSTED, INCOMPLETE, NO_WINNER, TIED
 from llmsel.pool import MISSING
+from llmsel.racing.audit.duel import Duel
 from llmsel.racing.pairs import Borda, BordaRace, Condorcet, CondorcetRace
 from llmsel.studies.reference import pairs as literal
 
@@ -77,6 +78,35 @@ def test_every_course_counted_few_certificates_are_wrong(kind, width, delta):
 def test_wrong_certificates_exist_where_they_are_allowed(kind, seed, size):
     """Pools found by search; so the sums above are not 0 merely because nobody is ever dropped."""
     assert 0.005 < chance_of_error(kind, small(seed, size), 0.0, seed=seed) <= LARGE
+
+
+def usurped(self):
+    """Give the throne to anybody, beaten or not, as no prediction would."""
+    rng = np.random.default_rng([self.calls, self.champion])
+    if self._changes < 5 and rng.random() < 0.3:
+        self._changes += 1
+        heir = int(rng.choice(np.flatnonzero(np.arange(len(self.live)) != self.champion)))
+        self._enthrone(heir, prey=-1 if self.live[heir] else self.champion)
+    self._duels = {j: duel for j, duel in self._duels.items() if duel.count}
+
+
+@pytest.mark.parametrize(
+    ("kind", "pools"),
+    [(CondorcetRace, ((37, 3), (132, 3), (3, 4))), (BordaRace, ((3, 4), (19, 4), (183, 4)))],
+)
+def test_whatever_is_predicted_and_whoever_is_champion_few_certificates_are_wrong(
+    kind, pools, monkeypatch
+):
+    """Everyone is said to lose nearly always: bets that win most where they are wrong."""
+    monkeypatch.setattr(Duel, "predict", lambda self, _: np.full(self.count, 0.9))
+    monkeypatch.setattr(CondorcetRace, "_look", usurped)
+    worst = 0.0
+    for seed, size in pools:  # found by search
+        for delta, width in ((0.0, 1), (0.1, 3)):
+            bad = chance_of_error(kind, small(seed, size), delta, seed=seed, width=width)
+            assert bad <= LARGE + 1e-9
+            worst = max(worst, bad)
+    assert worst > 0.3, "so large that a capital worth twice too much would show"
 
 
 @pytest.mark.parametrize("rule", RULES)
