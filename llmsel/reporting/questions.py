@@ -295,15 +295,20 @@ def no_baseline() -> str:
     parts = []
     for path in sorted(paths.RESULTS.glob("*/no-baseline.csv")):
         rows, made_by = read_table(path)
+        about = (
+            f"On `{path.parent.name}` ({made_by['models']} models, {made_by['pool_size']} queries)"
+        )
         exact = rows[rows["delta"] == 0].set_index("rule")
+        if exact["certified"].max() == 0:
+            parts.append(f"{about} no race ends with an exact certificate: verdicts are missing.")
+            continue
         star = next(rule for rule in exact.index if rule.startswith("star"))
         spent = {name: percent(exact.loc[name, "share"], 1) for name in exact.index}
         parts.append(
-            f"On `{path.parent.name}` ({made_by['models']} models, {made_by['pool_size']} "
-            f"queries) whom no model beats is certain after {spent['Condorcet']} of all "
+            f"{about} whom no model beats is certain after {spent['Condorcet']} of all "
             f"comparisons, the highest mean win rate after {spent['Borda']}, the best against "
-            f"{star.removeprefix('star around ')} after {spent[star]}; "
-            f"{rows['wrong'].sum()} of {rows['races'].sum()} certificates wrong, margins included."
+            f"{star.removeprefix('star around ')} after {spent[star]}; with margins of 1 and 5 "
+            f"points too, {rows['wrong'].sum()} of {rows['races'].sum()} certificates wrong."
         )
     return listed(parts)
 

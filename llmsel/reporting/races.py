@@ -153,7 +153,7 @@ def without_baseline(
     """Draw what races over all pairs cost, and a star around one baseline beside them.
 
     Args:
-        table: rule, delta, share, low, high (of all comparisons).
+        table: rule, delta, share, low, high (of all comparisons), certified (share of races).
         models: of the board; a star judged in full is 2 / models of all comparisons.
         board: name of the benchmark.
         facts: parameters of the run.
@@ -168,8 +168,9 @@ def without_baseline(
     for index, row in table.iterrows():
         y, colour = place[index], colours[row["rule"]]
         ax.hlines(y, 100 * row["low"], 100 * row["high"], color=colour, lw=2)
-        ax.plot(100 * row["share"], y, "o", color=colour)
-        names.append(f"{row['rule']}, {within(row['delta'])}")
+        face = colour if row["certified"] == 1 else "white"
+        ax.plot(100 * row["share"], y, "o", mec=colour, mfc=face)
+        names.append(f"{shortened(row['rule'])}, {within(row['delta'])}")
     ax.set_yticks(list(place.values()), names)
     ax.invert_yaxis()
     ax.axvline(200 / models, ls="--", color=NOTHING, lw=1)
@@ -183,8 +184,14 @@ def without_baseline(
         color=NOTHING,
     )
     ax.set_xlim(left=0)
-    ax.set_xlabel("calls, % of all comparisons (mean, and 10 to 90 % of the races)")
+    hollow = "; hollow: not always certified" if (table["certified"] < 1).any() else ""
+    ax.set_xlabel(f"calls, % of all comparisons (line: 10 to 90 % of races{hollow})", loc="right")
     return entitled(figure, board, "who wins without a baseline, and for how many calls", facts)
+
+
+def shortened(name: str, most: int = 30) -> str:
+    """Cut a long name in its middle, where models of one family differ least."""
+    return name if len(name) <= most else f"{name[: most // 2]}…{name[-(most // 2 - 1) :]}"
 
 
 @styled

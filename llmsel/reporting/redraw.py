@@ -81,6 +81,11 @@ def _attacks(tables: Tables, _: Any) -> Figure:
     return races.promises(tables["race-attacks"][0], {"simulated": True})
 
 
+def _no_baseline(tables: Tables, _: Any) -> Figure:
+    table, facts = tables["no-baseline"]
+    return races.without_baseline(table, facts["models"], facts["benchmark"], facts)
+
+
 def _two_judges(tables: Tables, _: Any) -> Figure:
     (table, facts), (course, _) = (tables[name] for name in sorted(tables, key=len))
     return judges.two_judges(table, course, facts)
@@ -104,6 +109,7 @@ CHARTS: Mapping[str, tuple[Chart, ...]] = {
         *_one(races.promises, "*-race-validity", "race-validity", call="promises(random_order"),
         Chart("promises(attacks", _attacks, "*-race-attacks"),
     ),
+    "no-baseline": (Chart("without_baseline", _no_baseline, "*-no-baseline"),),
     "race-options": _one(charts.race_options, "*-race-options", "race-options"),
     "failure-signatures": _one(
         charts.failure_signatures,
