@@ -57,7 +57,7 @@ def _shown(value: object) -> str:
     """Return a value on one line; dictionaries as name = value, a panel's one after the other."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {_shown(each)}" for name, each in value.items()) or "none"
-    if isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+    if isinstance(value, list) and value and all(isinstance(e, Mapping | list) for e in value):
         return "; ".join(_shown(each) for each in value)
     if isinstance(value, list):
         return ", ".join(_shown(each) for each in value) or "none"
