@@ -158,8 +158,9 @@ class Pool:
             i, j = absent[0]
             raise InputError(
                 f"model '{models[j]}' has no response to query '{queries[i]}' "
-                f"({len(absent)} such cells in all); add the response (an empty string is "
-                "legal) or drop the query or the model."
+                f"({len(absent)} missing in all); add the response (an empty string is "
+                "legal), drop the query or the model, or read the file with missing=drop or "
+                "missing=loss (--missing drop, --missing loss)."
             )
         per_query = answers.drop_duplicates("query_id").set_index("query_id")
         if "query" in answers:

@@ -24,5 +24,5 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> InputError:
         hint = f"did you mean '{near[0]}'?"
     else:
         shown = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-        hint = f"known: {shown}."
+        hint = f"known: {shown}." if names else "there is none."
     return InputError(f"unknown {kind} '{name}': {hint}")

@@ -183,5 +183,5 @@ def _remarks(verdict: RaceVerdict) -> tuple[str, ...]:
         return (failed,)
     again = "mend the judge and have all of them judged again"
     if verdict.stop == FAILED:
-        again += ", or go on without them: give the race a larger 'most_failed'"
+        again += ", or go on without them: give the race a larger most_failed (--most-failed)"
     return (failed, f"to go on: {again}.")

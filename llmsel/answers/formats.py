@@ -68,6 +68,7 @@ class Record:
 
 def detect(path: Path) -> str:
     """Name the format of a file, or "questions" for the texts that answer files lack."""
+    seen = ""
     if path.suffix in (".csv", ".parquet"):
         return "long"
     if path.suffix == ".eval":
@@ -81,12 +82,15 @@ def detect(path: Path) -> str:
             return "alpacaeval"
     elif path.suffix == ".jsonl":
         keys = next(iter(json_lines(path)), {}).keys()
+        if not keys:
+            raise InputError(f"'{path}' is of no known format: it is empty.")
         for kind, signs in SIGNS:
             if signs <= keys:
                 return kind
+        seen = f"; its first line has {short(', '.join(keys), 80)}"
     raise InputError(
         f"'{path}' is of no known format ({', '.join(FORMATS)}); a file of your own has the "
-        "columns model, query_id, query, response."
+        f"columns model, query_id, query, response{seen}."
     )
 
 

@@ -48,6 +48,8 @@ class Plan:
     @property
     def summary(self) -> str:
         """The estimate in one line."""
+        if not self.todo:
+            return f"all {self.answered} answers are here; nothing is asked."
         price = f"at most about {self.cost:.4g}"
         if self.unpriced:
             price += f" (no prices for {', '.join(self.unpriced)})"
@@ -92,6 +94,16 @@ def plan(models: str | Path, queries: str | Path, output: str | Path) -> Plan:
     )
 
 
+def check_keys(todo: Plan) -> None:
+    """See that every key is there before the first answer is paid for.
+
+    Raises:
+        InputError: a key that is not in the environment, is no key, or would go over an open line.
+    """
+    for server in {id(model.server): model.server for model, _ in todo.todo}.values():
+        server.check_key()
+
+
 def ask_all(
     todo: Plan,
     output: str | Path,
@@ -125,7 +137,7 @@ def ask_all(
         # another run may have finished since the plan was made
         done = {(row.get("model"), str(row.get("query_id"))) for row in file.rows}
         pairs = [p for p in todo.todo if (p[0].name, str(p[1]["query_id"])) not in done]
-        with tqdm(total=len(pairs), disable=not progress, unit="answer") as bar:
+        with tqdm(total=len(pairs), disable=not (progress and pairs), unit="answer") as bar:
             failed = _Round(pairs, file, workers, bar).run()
     # in the order of the plan, not in that of the threads
     return {name: failed[name] for model, row in pairs if (name := _name(model, row)) in failed}

@@ -39,5 +39,6 @@ def refusal(faults: Sequence[str], what: str) -> InputError:
     plural = "s" if len(faults) > 1 else ""
     return InputError(
         f"{len(faults)} {what}{plural} missing: {named}{rest}. Give them, or say missing=drop "
-        "(without these queries) or missing=loss (they count as lost)."
+        "(--missing drop: without these queries) or missing=loss (--missing loss: they count as "
+        "lost)."
     )

@@ -122,8 +122,10 @@ def read_models(path: str | Path) -> tuple[Model, ...]:
     try:
         tables = _File.model_validate(content).model
     except pydantic.ValidationError as error:
-        faults = "; ".join(list(dict.fromkeys(_fault(each) for each in error.errors()))[:5])
-        raise InputError(f"'{path}', {faults.rstrip('.?')}.") from error
+        faults = "; ".join(
+            list(dict.fromkeys(_fault(each).rstrip(".?") for each in error.errors()))[:5]
+        )
+        raise InputError(f"'{path}', {faults}.") from error
     models = []
     for number, table in enumerate(tables, 1):
         try:

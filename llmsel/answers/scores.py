@@ -223,6 +223,8 @@ def _chosen(rows: Sequence[Score], metric: str | None) -> list[Score]:
         InputError: several and none chosen, or none of that name.
     """
     names = list(dict.fromkeys(row.metric for row in rows if row.metric is not None))
+    if metric is not None and not names:
+        raise InputError(f"the scores name no metric: leave '{metric}' out.")
     if metric is not None and metric not in names:
         raise unknown("metric", metric, names)
     if metric is None and len(names) > 1:

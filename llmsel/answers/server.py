@@ -196,6 +196,14 @@ class Server:
             )
         self._purse = purse
 
+    def check_key(self) -> None:
+        """See that the server's key is there before anything is paid for.
+
+        Raises:
+            InputError: it is not in the environment, is no key, or would go over an open line.
+        """
+        self._address.headers()
+
     @property
     def spent(self) -> dict[str, float]:
         """Requests answered, tokens and cost so far."""

@@ -45,6 +45,7 @@ def generate_command(
     from llmsel.answers import generate  # an extra
 
     todo = generate.plan(models, queries, output)
+    generate.check_keys(todo)
     say(todo.summary, err=True)
     if todo.todo:
         consent(yes=yes)

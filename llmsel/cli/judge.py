@@ -31,7 +31,7 @@ from llmsel.cli.options import (
     read_begun,
 )
 from llmsel.cli.verdicts import failed_in, finish, tell, warned
-from llmsel.judging.collect import annotate, judge_race, outlook
+from llmsel.judging.collect import annotate, decided, judge_race, outlook
 from llmsel.judging.judges import Judge
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.provenance import bias, judges_of
@@ -128,7 +128,10 @@ def judge_command(
         begun = None if plan.race is None else plan.begin(plan.held, workers=workers)
         _check_budget(budget, who, plan.cheap)
         _say_width(begun, workers)
-        _ask(plan, who, begun, budget=budget, yes=yes)
+        if plan.held is not None and decided(plan.held, retry_failed=retry_failed) is not None:
+            say("this race is decided: nothing more is asked.", err=True)
+        else:
+            _ask(plan, who, begun, budget=budget, yes=yes)
         keeps(f"every verdict until now is in '{log}'; the same command goes on from there")
         limits: dict[str, Any] = {
             "workers": workers,
@@ -306,9 +309,7 @@ def _beside(contents: Contents, judge: Judge) -> list[str]:
     if len(failed) > SHOWN:
         lines.append(f"and {len(failed) - SHOWN} more failed judgements; --json names all")
     if judge.spent is not None:
-        requests, cost = judge.spent["requests"], judge.spent["cost"]
-        log = f"; {contents.cost:.4g} on this log in all" if contents.cost else ""
-        lines.append(f"spent now: {requests:.0f} requests, cost {cost:.4g}{log}")
+        lines.append(_spent(judge.spent, contents.cost))
     if (cheap := worth(contents)) is not None:
         lines.append(f"{cheap['words']}; {cheap['verdicts']} of its verdicts were bought")
     measured = {name: bias(contents.given, name) for name in judges_of(contents.given)}
@@ -320,6 +321,16 @@ def _beside(contents: Contents, judge: Judge) -> list[str]:
             f"order alone decides {both['position_bias']:.0%}"
         )
     return lines
+
+
+def _spent(now: Mapping[str, float], before: float) -> str:
+    """Say what was spent; in tokens where no price says what they cost."""
+    requests, cost = now["requests"], now["cost"]
+    if not (cost or before):
+        tokens = f"{now['tokens_in']:.0f} tokens in, {now['tokens_out']:.0f} out"
+        return f"spent now: {requests:.0f} requests, {tokens}"
+    log = f"; {before:.4g} on this log in all" if before else ""
+    return f"spent now: {requests:.0f} requests, cost {cost:.4g}{log}"
 
 
 def _bias(given: Sequence[Annotation]) -> dict[str, float] | None:

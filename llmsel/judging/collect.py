@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from llmsel._base.errors import InputError
+from llmsel._base.verdicts import CERTAIN
 from llmsel.answers.prices import BudgetSpent, Purse
 from llmsel.judging.cheap import Beside
 from llmsel.judging.crew import Crew
@@ -210,7 +211,7 @@ def judge_race(
         if each is not None:
             each.limit(purse)
     log.begin_race(race.settings)
-    log.begin_judge(judge.settings, judge.context)
+    _begin_judge(log, judge, retry_failed=retry_failed)
     left = float("inf") if calls is None else calls
     beside, spent = Beside(cheap, workers=workers), ""
     try:
@@ -233,6 +234,12 @@ def judge_race(
         advance(race, log)  # what was judged before it
     verdict = told(race.verdict(), log.contents)
     return dataclasses.replace(verdict, remarks=(*verdict.remarks, spent)) if spent else verdict
+
+
+def _begin_judge(log: AnnotationLog, judge: Judge, *, retry_failed: bool) -> None:
+    """Note who judges, unless nothing is left to judge: a report names the judge noted last."""
+    if decided(log, retry_failed=retry_failed) is None:
+        log.begin_judge(judge.settings, judge.context)
 
 
 def advance(race: Race, log: AnnotationLog, beside: Beside | None = None) -> tuple[Task, ...]:
@@ -367,3 +374,19 @@ def verdict_of(contents: Contents | AnnotationLog) -> RaceVerdict | None:
         verdict = further if further.calls > verdict.calls else verdict
     held = contents.contents if isinstance(contents, AnnotationLog) else contents
     return told(verdict, held)
+
+
+def decided(
+    contents: Contents | AnnotationLog, *, retry_failed: bool = False
+) -> RaceVerdict | None:
+    """Return the verdict of a race that has nothing left to ask; None for any other log.
+
+    Args:
+        contents: the log, or what it says.
+        retry_failed: whether all that failed is to be judged again, see `retry`.
+    """
+    failed = [entry for entry in contents.given if entry.failed is not None]
+    if any(retry_failed or entry.detail.get("passing") for entry in failed):
+        return None
+    verdict = verdict_of(contents)
+    return verdict if verdict is not None and verdict.stop in CERTAIN else None

@@ -12,7 +12,7 @@ from llmsel.racing.pairs import comparisons
 _NAMES = {
     "alpha": "chance of a wrong certificate (alpha)",
     "delta": "margin in win rate (delta)",
-    "batch": "queries asked for at a time (batch)",
+    "batch": "asked for at a time (batch)",
     "seed": "seed of the order",
     "seed_drawn": "seed drawn at random",
 }
@@ -57,7 +57,11 @@ def _shown(value: object) -> str:
     """Return a value on one line; dictionaries as name = value, a panel's one after the other."""
     if isinstance(value, Mapping):
         return ", ".join(f"{name} = {_shown(each)}" for name, each in value.items()) or "none"
-    if isinstance(value, list) and value and all(isinstance(each, Mapping) for each in value):
+    if isinstance(value, list) and value and all(isinstance(e, Mapping | list) for e in value):
         return "; ".join(_shown(each) for each in value)
+    if isinstance(value, list):
+        return ", ".join(_shown(each) for each in value) or "none"
+    if isinstance(value, float):
+        return f"{value:.4g}"
     words = {None: "none", True: "yes", False: "no"}
     return words[value] if value is None or isinstance(value, bool) else str(value)

@@ -59,6 +59,9 @@ def test_several_metrics_must_be_told_apart(tmp_path):
     assert list(read_scores(path, metric="f1")["score"]) == [0.5, 0.5]
     with pytest.raises(InputError, match="unknown metric 'f2'"):
         read_scores(path, metric="f2")
+    table = lines(tmp_path / "t.jsonl", [{"model": "m", "query_id": "q", "score": 1.0}])
+    with pytest.raises(InputError, match="name no metric: leave 'f2' out"):
+        read_scores(table, metric="f2")
 
 
 def inspect_log(path, samples):

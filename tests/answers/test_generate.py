@@ -8,6 +8,7 @@ import time
 
 import pytest
 import stamina
+from helpers.commands import mistake
 from helpers.loopback import HANG, TORN, serve
 from helpers.servers import echo, files
 
@@ -39,10 +40,20 @@ def test_answers_arrive_and_become_a_pool(tmp_path):
         assert spent(todo.models)["requests"] == 10
         assert spent(todo.models)["cost"] == pytest.approx(5 * (100 + 2 * 10) / 1e6)
         again = plan(models, queries, output)
-        assert not again.todo and again.answered == 10
+        assert not again.todo and again.summary == "all 10 answers are here; nothing is asked."
     pool = Pool.from_frame(read_answers(output), baseline="large")
     assert pool.n_queries == 5 and "org/small says question 0 é" in pool.responses
     assert pool.categories == ("c",) * 5
+
+
+def test_a_key_is_missed_before_the_first_answer_is_paid_for(tmp_path, monkeypatch):
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    with serve(echo) as server:
+        models, queries, output = files(tmp_path, server.url)
+        second = f"\n[[model]]\nname = 'last'\nbase_url = '{server.url}'\nkey = 'NO_SUCH_KEY'\n"
+        models.write_text(models.read_text() + second)
+        assert "set NO_SUCH_KEY" in mistake("generate", models, queries, "-o", output, "--yes")
+        assert not server.bodies and not output.exists()
 
 
 @pytest.mark.parametrize("trouble", [500, TORN, HANG])
@@ -126,7 +137,7 @@ def test_kill_and_resume(tmp_path):
         ("[[model]]\nname='a'\nparameters={stream=true}", "'stream' cannot be set here"),
         ("[[model]]\nname='a'\nparameters={t=2020-01-01}", "cannot be sent as JSON"),
         ("model=[1]", "model 1: not a table of settings"),
-        ("[[model]]\nnam='a'\n[[model]]\nname=''", r"unknown setting 'nam'.*; model 2: 'name'"),
+        ("[[model]]\nnam='a'\n[[model]]\nname=''", r"unknown setting 'nam'[^?]*; model 2: 'name'"),
     ],
 )
 def test_bad_models(tmp_path, text, message):

@@ -105,8 +105,8 @@ LM = {"doc_id": 0, "resps": [["x"]], "arguments": []}
             [{"model": "a", "response": "x"}],
             r"a.jsonl' has no column 'query_id'; it has",
         ),
-        ("a.jsonl", [{"a": 1}], "is of no known format"),
-        ("a.jsonl", "", "is of no known format"),
+        ("a.jsonl", [{"a": 1}], "query, response; its first line has a."),
+        ("a.jsonl", "", "is of no known format: it is empty."),
         ("a.csv", "model,query_id\na,b\n", r"a.csv' has no column 'response'"),
         (
             "a.csv",

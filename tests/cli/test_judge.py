@@ -1,6 +1,7 @@
 """The judge command: a race by default, its certificate printed, everything resumable."""
 
 import json
+import re
 
 import pytest
 from helpers.commands import ANSWERS, mistake, ok, run
@@ -33,6 +34,7 @@ def test_an_llm_races_to_a_certificate_and_a_report(tmp_path):
         assert refused.exit_code == 1 and not log.exists() and not server.bodies
         assert "judging every answer takes 8 requests" in refused.output
         first = ok(*judge, "--calls", "1", "--yes", code=1)
+        assert re.search(r"spent now: 2 requests, \d+ tokens in, \d+ out\n", first)  # no prices
         assert len(server.bodies) == 2 and "no model is beaten yet" in first
         ends = ok(*judge, "--yes", "--price-in", "1", "--price-out", "2")
         assert "'gamma' is the best of this pool (with probability at least 95%" in ends
@@ -41,6 +43,11 @@ def test_an_llm_races_to_a_certificate_and_a_report(tmp_path):
         again = json.loads(ok(*judge, "--yes", "--json"))
         assert again["certified"] and again["winners"] == ["gamma"] and len(server.bodies) == asked
         assert again["bias"]["agreement"] == 1 and again["spent"]["requests"] == 0
+        kept = log.read_bytes()
+        other = run(*judge[:-3], "another", *judge[-2:])  # decided: no price, no question, no note
+        assert other.exit_code == 0 and log.read_bytes() == kept and len(server.bodies) == asked
+        assert "this race is decided: nothing more is asked." in other.stderr
+        assert "judging every answer" not in other.output and "start?" not in other.output
     assert "'gamma' is the best" in ok("session", "status", log, *POOL)
     assert json.loads(ok("session", "status", log, *POOL, "--json"))["certified"]
     page = tmp_path / "report.html"

@@ -163,7 +163,7 @@ def test_a_baseline_alone_is_refused():
 @pytest.mark.parametrize(
     ("frame", "table", "message"),
     [
-        (answers().iloc[:3], None, "model 'good' has no response to query 'q2' (1 such cells"),
+        (answers().iloc[:3], None, "model 'good' has no response to query 'q2' (1 missing"),
         (answers().iloc[[0, 0, 1, 2, 3]], None, "query id 'q1' appears twice for model 'base'"),
         (answers().drop(columns="response"), None, "answers has no column 'response'; it has"),
         (answers(), outcomes(("goed", "q1", 1)), "unknown model 'goed': did you mean 'good'?"),

@@ -204,6 +204,8 @@ def test_a_race_is_reported_with_its_certificate(tmp_path):
     assert "Before you act" not in page and f"<dt>seed of the order</dt><dd>{seed}</dd>" in page
     assert "No certificate" not in page and f"{held.calls} outcomes" in page
     assert "near-duplicate candidates" in page and "posterior collapse" not in page
+    words = " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page)).split())
+    assert "asked for at a time (batch)" in words and "prune 2.5, 0.3333; 6, 0.1 few" in words
 
 
 def test_nothing_finished_is_no_report(tmp_path):

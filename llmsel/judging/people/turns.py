@@ -290,7 +290,7 @@ class Turns:
         if self.race is None:
             return "Every query is annotated."
         if self.race.failing:
-            return "Too many pairs were skipped: undo, or race with a larger 'most_failed'."
+            return "Too many pairs were skipped: undo, or race with a larger --most-failed."
         if self.race.ask_cheap():
             return "The race waits for its cheap judge: go on with `llmsel judge`."
         return "The race is over."
