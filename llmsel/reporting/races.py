@@ -174,18 +174,22 @@ def without_baseline(
     ax.set_yticks(list(place.values()), names)
     ax.invert_yaxis()
     ax.axvline(200 / models, ls="--", color=NOTHING, lw=1)
+    ax.set_xlim(left=0)
+    right = 200 / models > 0.6 * ax.get_xlim()[1]
     ax.annotate(
         "a star judged in full",
         (200 / models, 1.0),
         xycoords=("data", "axes fraction"),
-        xytext=(4, 3),
+        xytext=(-4 if right else 4, 3),
         textcoords="offset points",
+        ha="right" if right else "left",
         fontsize=8.5,
         color=NOTHING,
     )
-    ax.set_xlim(left=0)
-    hollow = "; hollow: not always certified" if (table["certified"] < 1).any() else ""
-    ax.set_xlabel(f"calls, % of all comparisons (line: 10 to 90 % of races{hollow})", loc="right")
+    hollow = "; hollow: uncertified" if (table["certified"] < 1).any() else ""
+    ax.set_xlabel(
+        f"calls, % of all comparisons (dot: mean; line: 10 to 90 % of races{hollow})", loc="right"
+    )
     return entitled(figure, board, "who wins without a baseline, and for how many calls", facts)
 
 
