@@ -184,16 +184,7 @@ class Server:
         self._purse: Purse | None = None
 
     def limit(self, purse: Purse | None) -> None:
-        """Spend no more than a purse has; None for no limit.
-
-        Raises:
-            InputError: a purse, but no prices.
-        """
-        if purse is not None and self.prices is None:
-            raise InputError(
-                f"a budget needs the prices of {self.shown}: give them per million tokens (prices, "
-                "--price-in and --price-out)."
-            )
+        """Spend no more than a purse has; None for no limit. Without prices nothing is counted."""
         self._purse = purse
 
     def check_key(self) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from llmsel._base.errors import InputError
 from llmsel._base.terminal import short
 from llmsel.answers.prices import Prices, Purse, estimate_tokens, most_tokens
 from llmsel.answers.server import QueryRefused, Reply, Server, ServerError
@@ -128,6 +129,11 @@ class LLMJudge(Judge):
         Raises:
             InputError: a purse, but no prices, or no parameter that bounds a reply.
         """
+        if purse is not None and self.server.prices is None:
+            raise InputError(
+                f"a budget needs the prices of '{self.name}': give them per million tokens "
+                "(prices, or --price-in and --price-out)."
+            )
         self.server.limit(purse)
         if purse is not None:
             most_tokens((), self.parameters)

@@ -108,7 +108,7 @@ def test_a_cheap_judge_spends_of_the_same_budget(tmp_path):
     ("judge", "why"),
     [
         (ProgramJudge(len), "needs a judge that has prices; 'len' has none"),
-        (LLMJudge("m", "http://localhost:1/v1"), "needs the prices of http://localhost:1/v1"),
+        (LLMJudge("m", "http://localhost:1/v1"), "needs the prices of 'm'"),
         (
             LLMJudge("m", prices=ONE, parameters={"max_tokens": None}),
             "needs a longest reply: give -p max_tokens=2000",
