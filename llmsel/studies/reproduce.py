@@ -272,6 +272,8 @@ def _presentable(notebook: Any) -> Any:
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)  # times
         cell.metadata.pop("papermill", None)
+        if "injected-parameters" in cell.metadata.get("tags", ()):
+            cell.id = "injected-parameters"  # instead of one drawn at random
         if cell.cell_type == "markdown":
             cell.source = one_folder_down(cell.source)
         for output in cell.get("outputs", ()):

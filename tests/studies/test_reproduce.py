@@ -45,6 +45,7 @@ def test_a_run_is_rendered_once_and_again_when_something_changes(here):
     assert str(here) not in text and "start_time" not in text
     assert reproduce.execute_all([run]) == {}
     assert reproduce.execute_all([run], force=True) == {"one": ""}
+    assert run.rendered.read_text() == text, "made again it is the same, to the byte"
     other = Run("one", "tiny", {"value": 6}, outputs=("out.txt",))
     assert not reproduce.up_to_date(other)
     (here / "out.txt").unlink()
