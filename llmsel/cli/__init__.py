@@ -6,6 +6,7 @@ Commands say what they do in `--help`; `llmsel.cli.guard` says how they end.
 from __future__ import annotations
 
 import logging
+import signal
 from typing import Annotated
 
 import typer
@@ -70,4 +71,6 @@ def main() -> None:
     """Run the command line; the user's mistakes are one sentence on stderr and exit code 2."""
     # a retry is no news; when all tries fail, the error says so
     logging.getLogger("stamina").setLevel(logging.ERROR)
+    # to be ended is to be stopped: what is under way is kept, and no process stays behind
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     app()

@@ -1,7 +1,7 @@
 """What stands between a command and its user: plain text, one sentence per mistake, exit codes.
 
 0: done, and what is said stands. 1: no certificate yet, or a warning; something failed. 2: a
-mistake, said in one sentence. 130: stopped by Ctrl-C.
+mistake, said in one sentence. 130: stopped, by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations

@@ -310,7 +310,7 @@ def test_killed_in_the_middle_and_gone_on_with(tmp_path):
         again.do("/give", who="p0", pair=pair, key="1")
         said = mistake("annotate", log, "--pool", tmp_path / "answers.jsonl", "--baseline", "base")
         assert "another process is writing" in said
-        os.kill(process.pid, signal.SIGINT)
+        os.kill(process.pid, signal.SIGTERM)  # as by a shell that is closed
         assert process.wait(60) == 130
     told = (tmp_path / "errors.txt").read_text()
     assert "stopped; every verdict is in 'log.jsonl'; the same command goes on" in told
