@@ -47,6 +47,7 @@ __all__ = [
     "stops",
     "strategies",
     "style",
+    "tuned",
     "tuning",
     "two_judges",
     "universal_parameters",
@@ -91,6 +92,7 @@ from .figures import (
     new_axes,
     overview,
     style,
+    tuned,
     win_rates,
 )
 from .judges import agreement, cheap_judges, null_strip, two_judges, weak_judges

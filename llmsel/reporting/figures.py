@@ -143,6 +143,24 @@ def overview(table: pd.DataFrame, facts: Mapping[str, Any] = {}) -> Figure:
 
 
 @styled
+def tuned(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
+    """Draw tuned strategies beside their defaults under the real oracle, one panel per metric.
+
+    Args:
+        table: from `llmsel.studies.scores.curves`, of one benchmark and two metrics.
+        facts: parameters of the run, for the caption.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.0), layout="constrained", sharey=True)
+    for ax, metric in zip(axes, dict.fromkeys(table["metric"]), strict=True):
+        curve(table, metric, ax, band=())
+        ax.set_title("")
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside right upper")
+    board = str(table["benchmark"].iloc[0])
+    return entitled(figure, board, "tuned and default, under the real oracle", facts)
+
+
+@styled
 def win_rates(pool: Pool, facts: Mapping[str, Any]) -> Figure:
     """Draw a board's win rates over all its queries, the best on top; the baseline's bar is open.
 

@@ -28,7 +28,7 @@ from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import ROOT
 from llmsel.benchmarks import load
 from llmsel.reporting import boards, charts, judges, races, sentences
-from llmsel.reporting.figures import overview, win_rates
+from llmsel.reporting.figures import overview, tuned, win_rates
 from llmsel.reporting.outputs import save_figure
 from llmsel.studies import reproduce, tuning
 from llmsel.studies.pictures import compact
@@ -137,7 +137,7 @@ CHARTS: Mapping[str, tuple[Chart, ...]] = {
     ),
     "greedy": _one(charts.greedy, "*-greedy", "greedy"),
     "domains": _one(charts.domains, "*-domains", "domains"),
-    "tuning": (Chart("tuning", _tuning, "*-tuning"),),
+    "tuning": (Chart("tuning", _tuning, "*-tuning"), *_one(tuned, "", "tuning-curves")),
     "sanity": _one(charts.sanity, "*-sanity", "sanity"),
     "half-boards": _one(boards.savings, "*-half-boards", "efficiency-queries"),
     "clones": _one(charts.clones, "*-clones", "clones"),
