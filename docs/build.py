@@ -222,9 +222,9 @@ def contents() -> str:
 
 
 def findings() -> str:
-    """Take the answers table of the notebooks' index: questions and answers, without links."""
-    text = relinked((ROOT / "notebooks" / "README.md").read_text(encoding="utf-8"), "notebooks")
-    rows = re.findall(r"^\| ([^|]*\?) \| ([^|]*) \|", text, re.MULTILINE)
+    """Take the answers table of README: one question per line, which opens on its answer."""
+    text = re.sub("<!--.*?-->", "", (ROOT / "README.md").read_text(encoding="utf-8"))
+    rows = re.findall(r"^\| ([^|]*\?) \| ([^|]*) \|$", relinked(text, "."), re.MULTILINE)
     cards = [f":::{{dropdown}} {question}\n{answer}\n:::" for question, answer in rows]
     return "\n".join(cards)
 

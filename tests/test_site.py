@@ -96,6 +96,15 @@ def test_three_doors_lead_on_and_every_run_is_in_the_gallery(site, pages):
     assert runs <= {Path(urlsplit(link).path).stem for link in shown}
 
 
+def test_the_front_page_says_what_was_found(site):
+    page = (site / "index.html").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    table = readme.split("## What was found")[1].split("\n## ")[0]
+    rows = [line for line in table.splitlines() if line.startswith("| ")][2:]
+    assert page.count("<details") == len(rows) > 3
+    assert all(row.split("|")[1].split("'")[0].strip() in page for row in rows)
+
+
 @pytest.fixture
 def served(site):
     handler = type("Quiet", (SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})

@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 from llmsel._base.intervals import mean_interval
 from llmsel.reporting.figures import INK, MARK, MARKS, OTHER, band, forest, style
 from llmsel.reporting.grammar import PALE, entitled, several, spread, styled
+from llmsel.studies.tuning import LARGEST
 
 Facts = Mapping[str, Any]
 REACH = 45.0  # points: one colour scale for all boards
@@ -258,9 +259,7 @@ def greedy(table: pd.DataFrame, facts: Facts) -> Figure:
     for ax in (left, right):
         ax.legend(loc="best")
     tiny = f"{table['pool'].nunique()} pools of {facts['tiny']} queries, every subset tried"
-    figure = entitled(figure, _name(facts), "the greedy rule against the best subset", {})
-    figure.supxlabel(tiny, x=0.01, ha="left", fontsize=8.5, color="#555555")
-    return figure
+    return entitled(figure, _name(facts), "the greedy rule against the best subset", {}, note=tiny)
 
 
 def _mean_of(table: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -300,7 +299,7 @@ def tuning(grid: pd.DataFrame, facts: Facts) -> Figure:
 
     Args:
         grid: columns eps_loss, eps_draw, queries, area; the tuned pair comes first.
-        facts: parameters of the run.
+        facts: parameters of the tuning; its realizations.
     """
     figure, ax = plt.subplots(figsize=(7.2, 5.0), layout="constrained")
     reached = bool(np.isfinite(grid["queries"].astype(float)).any())
@@ -317,15 +316,14 @@ def tuning(grid: pd.DataFrame, facts: Facts) -> Figure:
     pairs = {"tuned": (first["eps_loss"], first["eps_draw"]), "default": (0.2, 0.4)}
     for (name, pair), colour in zip(pairs.items(), (MARK, INK), strict=True):
         name = f"{name} ({pair[0]:g}, {pair[1]:g})"
-        ax.plot(*pair, "s", mfc="none", mec=colour, mew=2, ms=26, ls="none", label=name)
-    ax.legend(loc="upper right", labelspacing=1.6, markerscale=0.5)
+        ax.plot(*pair, "s", mfc="none", mec=colour, mew=2, ms=34, ls="none", label=name)
+    ax.legend(loc="upper right", labelspacing=1.6, markerscale=0.4)
     ax.set(xlabel="eps_loss", ylabel="eps_draw", xlim=(0, 1), ylim=(0, 1))
     ax.grid(False)
     what = "queries until 90 % name" if reached else "mean identification of"
-    figure = entitled(figure, _name(facts), f"{what} the weak judges' favourite", {})
-    caption = "weak votes on random pools of their own; no outcome is looked at"
-    figure.supxlabel(caption, x=0.01, ha="left", fontsize=8.5, color="#555555")
-    return figure
+    made = {"realizations": facts.get("realizations"), "simulated": facts.get("simulated")}
+    note = f"pools of half the board, at most {LARGEST} queries; no outcome is looked at"
+    return entitled(figure, _name(facts), f"{what} the weak judges' favourite", made, note=note)
 
 
 def _write_cell(ax: Axes, place: tuple[float, float], value: float, ground: Any) -> None:

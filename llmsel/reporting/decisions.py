@@ -33,10 +33,8 @@ def judged(counts: pd.Series, rates: pd.Series, queries: int, board: str) -> Fig
     ax.set_xlabel("queries on which the candidate was judged; right: its true win rate")
     ax.grid(False)
     figure.legend(loc="outside upper right", ncols=2)
-    figure = entitled(figure, board, "what one race judged", {})
-    caption = f"1 race on a pool of {queries} queries"
-    figure.supxlabel(caption, x=0.01, ha="left", fontsize=8.5, color="#555555")
-    return figure
+    note = f"1 race on a pool of {queries} queries"
+    return entitled(figure, board, "what one race judged", {}, note=note)
 
 
 @styled

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from llmsel.pool import Pool
 from llmsel.reporting.grammar import PALE, entitled, label_lines, styled
 from llmsel.studies.scores import GAP, IDENTIFICATION
 
@@ -37,6 +39,7 @@ SPARE = [
     ("#44AA99", (0, (7, 1)), "p"),
 ]
 
+AIM = 20  # a step should cost no more than reading the votes so many times
 INK, MARK, OTHER = "#000000", "#D55E00", "#0072B2"  # Okabe-Ito
 MARKS = ("o", "s", "^", "D", "X", "P")
 
@@ -139,6 +142,102 @@ def overview(table: pd.DataFrame, facts: Mapping[str, Any] = {}) -> Figure:
     return entitled(figure, board, "strong lines: the leaders, Random and LLM Selector", facts)
 
 
+@styled
+def tuned(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
+    """Draw tuned strategies beside their defaults under the real oracle, one panel per metric.
+
+    Args:
+        table: from `llmsel.studies.scores.curves`, of one benchmark and two metrics.
+        facts: parameters of the run, for the caption.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.0), layout="constrained", sharey=True)
+    for ax, metric in zip(axes, dict.fromkeys(table["metric"]), strict=True):
+        curve(table, metric, ax, band=())
+        ax.set_title("")
+    handles, names = axes[0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside right upper")
+    board = str(table["benchmark"].iloc[0])
+    return entitled(figure, board, "tuned and default, under the real oracle", facts)
+
+
+@styled
+def win_rates(pool: Pool, facts: Mapping[str, Any]) -> Figure:
+    """Draw a board's win rates over all its queries, the best on top; the baseline's bar is open.
+
+    Args:
+        pool: the board, with outcomes.
+        facts: parameters of the runs that draw their pools from it.
+    """
+    rates = pd.Series(100 * pool.win_rates(), index=list(pool.models)).sort_values(kind="stable")
+    size = (7.2, 0.16 * len(rates) + 1.4)
+    figure, ax = plt.subplots(figsize=size, layout="constrained")
+    bars = ax.barh(rates.index, rates, color=OTHER)
+    bars[list(rates.index).index(pool.baseline)].set(facecolor="white", edgecolor=INK)
+    ax.axvline(50, color=INK, linewidth=0.8)
+    ax.tick_params(axis="y", labelsize=8)
+    ax.margins(y=0.01)
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel(f"win rate against {pool.baseline} (open bar) over all queries (%)")
+    note = f"drawn from these {pool.n_queries} queries"
+    facts = {**facts, "simulated": pool.simulated}
+    return entitled(figure, pool.name, "who wins how often", facts, note=note)
+
+
+@styled
+def aliases(changes: Sequence[float], facts: Mapping[str, Any]) -> Figure:
+    """Draw how aliases of one candidate change the regret that a run adds up, pool by pool.
+
+    Args:
+        changes: with aliases minus without, one per pool (win rate, added up).
+        facts: parameters of the run.
+    """
+    figure, ax = plt.subplots(figsize=(7.2, 3.4), layout="constrained")
+    ax.hist(changes, bins=25, color=OTHER, edgecolor="white", linewidth=0.4)
+    ax.axvline(0, color=MARK, linestyle="--", linewidth=2)
+    share = float(np.mean(np.asarray(changes) > 0))
+    ax.set_title(f"right of the line: worse with aliases ({share:.0%} of the pools)")
+    ax.set(xlabel="sum of regrets with aliases minus without (win rate)", ylabel="pools")
+    return entitled(figure, str(facts["benchmark"]), "four aliases, official mode", facts)
+
+
+@styled
+def growth(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
+    """Draw how one selection step grows with the pool, and how far it is from reading the votes.
+
+    Args:
+        table: from `llmsel.studies.performance.growth`, with pools of 20 candidates among others.
+        facts: ``largest``, the queries of the largest pool.
+    """
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.9), layout="constrained")
+    line, other = table.xs(20, level="candidates"), table.drop(20, level="candidates")
+    for column, look in {
+        "tables anew": {"label": "tables made anew", "color": PALE, "marker": "s", "ls": ":"},
+        "step": {"label": "the engine's step", "color": INK, "marker": "o"},
+        "floor": {"label": "reading the votes once", "color": OTHER, "marker": "^", "ls": "--"},
+    }.items():
+        left.loglog(line.index, line[column], **look)
+    left.set_ylim(top=30 * left.get_ylim()[1])  # room for the legend
+    left.set_ylabel("seconds of one step, 20 candidates")
+    left.legend(loc="upper left")
+    ratio = "step / floor"
+    right.loglog(line.index, line[ratio], "o-", color=INK, label="20 candidates")
+    sizes = other.index.get_level_values("queries")
+    right.loglog(sizes, other[ratio], "s", color=OTHER, label="more candidates (number beside)")
+    for k, ((size, models), height) in enumerate(other[ratio].items()):
+        place = ((6, "left"), (-6, "right"))[k % 2]  # two of one size stand beside each other
+        right.annotate(
+            str(models), (size, height), (place[0], -3), textcoords="offset points", ha=place[1]
+        )
+    right.axhline(AIM, color=MARK, ls="--", lw=1, label=f"the aim: at most {AIM}")
+    right.set(ylabel="one step / reading the votes once", ylim=(1, 8 * table[ratio].max()))
+    right.margins(x=0.12)
+    right.legend(loc="upper left")
+    for ax in (left, right):
+        ax.set_xlabel("queries of the pool")
+    facts = {"simulated": True, "realizations": 1, **facts}
+    return entitled(figure, "Engine", "one step, as the pool grows", facts)
+
+
 def decided(found: pd.DataFrame) -> float:
     """Return the budget from which every strategy is right in 99.5 % of runs, or the last.
 
@@ -225,60 +324,6 @@ def band(
         label=label,
     )
     return _tidy(ax)
-
-
-def simplex(
-    table: pd.DataFrame,
-    value: str,
-    marks: Mapping[str, tuple[float, float]],
-    ax: Axes | None = None,
-) -> Axes:
-    """Draw a heat map over (eps_loss, eps_draw), with named pairs marked.
-
-    Args:
-        table: columns ``eps_loss``, ``eps_draw`` and ``value``.
-        value: column of the values, shares; shown in percent.
-        marks: name -> pair. The line is where a win is as likely as a draw.
-        ax: where to draw; None makes a new figure.
-    """
-    ax = new_axes(6.4, 5.0) if ax is None else ax
-    grid = 100 * table.pivot(index="eps_draw", columns="eps_loss", values=value)
-    sns.heatmap(
-        grid,
-        ax=ax,
-        cmap="cividis",
-        square=True,
-        xticklabels=2,
-        yticklabels=2,
-        cbar_kws={"label": f"{value} (%)"},
-    )
-    ax.invert_yaxis()
-    # in the map's coordinates a cell is 1 wide and its centre at 0.5
-    x = [loss for loss in grid.columns if (1 - loss) / 2 >= grid.index[0]]
-    if len(grid) > 1:
-        step = grid.index[1] - grid.index[0]
-        places = [((1 - loss) / 2 - grid.index[0]) / step + 0.5 for loss in x]
-        line = [list(grid.columns).index(loss) + 0.5 for loss in x]
-        ax.plot(line, places, "--", color="white", linewidth=1.5)
-        ax.plot(line, places, ":", color=INK, linewidth=1.5, label="a win is as likely as a draw")
-    for k, (name, (loss, draw)) in enumerate(marks.items()):
-        place = (list(grid.columns).index(loss) + 0.5, list(grid.index).index(draw) + 0.5)
-        ax.plot(
-            *place,
-            MARKS[k],
-            color="white",
-            markeredgecolor=INK,
-            markeredgewidth=1.5,
-            markersize=14 - 4 * k,
-            label=f"{name} ({loss:g}, {draw:g})",
-            linestyle="none",
-        )
-    # the corner above the diagonal is outside the simplex, hence empty
-    ax.legend(loc="upper right", frameon=False)
-    ax.tick_params(axis="y", rotation=0)
-    ax.set_xlabel("eps_loss")
-    ax.set_ylabel("eps_draw")
-    return ax
 
 
 def settling(table: pd.DataFrame, ax: Axes | None = None) -> Axes:

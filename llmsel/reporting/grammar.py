@@ -30,7 +30,9 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
     return inside
 
 
-def entitled(figure: Figure, board: str, says: str, facts: Mapping[str, Any]) -> Figure:
+def entitled(
+    figure: Figure, board: str, says: str, facts: Mapping[str, Any], *, note: str = ""
+) -> Figure:
     """Write the title, which names the board, and the caption, which says what made the figure.
 
     Args:
@@ -38,11 +40,12 @@ def entitled(figure: Figure, board: str, says: str, facts: Mapping[str, Any]) ->
         board: name of the benchmark, or of what the figure is about.
         says: what is seen.
         facts: parameters of the run; realizations and pool size are written where they are known.
+        note: what else made the figure, after these.
     """
     told = "(simulated)" in board or not facts.get("simulated")
     simulated = "" if told else " (simulated)"
     figure.suptitle(f"{board}{simulated}: {says}", x=0.01, ha="left")
-    if text := caption(facts):
+    if text := ", ".join(filter(None, (caption(facts), note))):
         figure.supxlabel(text, x=0.01, ha="left", fontsize=8.5, color="#555555")
     return figure
 

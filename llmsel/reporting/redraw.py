@@ -26,10 +26,11 @@ from matplotlib.figure import Figure
 
 from llmsel._base.errors import InputError, unknown
 from llmsel._base.files import ROOT
+from llmsel.benchmarks import load
 from llmsel.reporting import boards, charts, judges, races, sentences
-from llmsel.reporting.figures import overview
+from llmsel.reporting.figures import overview, tuned, win_rates
 from llmsel.reporting.outputs import save_figure
-from llmsel.studies import reproduce
+from llmsel.studies import reproduce, tuning
 from llmsel.studies.pictures import compact
 from llmsel.studies.provenance import computing_code
 from llmsel.studies.scores import shown_name
@@ -64,6 +65,18 @@ def _sensitivity(tables: Tables, rendered: Any) -> Figure:
     marks = {name: (float(loss), float(draw)) for name, loss, draw in PAIR.findall(said)}
     table, facts = tables["sensitivity"]
     return charts.sensitivity(table, tables["sensitivity-fresh"][0], marks, facts)
+
+
+def _win_rates(tables: Tables, _: Any) -> Figure:
+    _, facts = tables["curves"]
+    return win_rates(load(facts["benchmark"]), facts)
+
+
+def _tuning(tables: Tables, rendered: Any) -> Figure:
+    table, facts = tables["tuning-eps"]
+    given = rendered.metadata["llmsel"]["parameters"]
+    own = {"realizations": given.get("tuning_realizations", tuning.REALIZATIONS)}
+    return charts.tuning(table, {**facts, **own})
 
 
 def _stops(tables: Tables, _: Any) -> Figure:
@@ -102,7 +115,10 @@ def _one(draw: Callable[..., Figure], file: str, *names: str, call: str = "") ->
 
 # notebook -> its pictures
 CHARTS: Mapping[str, tuple[Chart, ...]] = {
-    "benchmark": _one(overview, "*-overview", "curves"),
+    "benchmark": (
+        Chart("win_rates", _win_rates, ""),
+        *_one(overview, "*-overview", "curves"),
+    ),
     "sensitivity": (Chart("sensitivity", _sensitivity, "*-sensitivity"),),
     "race": (Chart("stops", _stops, "*-race"), Chart("early", _early, "*-race-early")),
     "race-validity": (
@@ -127,7 +143,7 @@ CHARTS: Mapping[str, tuple[Chart, ...]] = {
     ),
     "greedy": _one(charts.greedy, "*-greedy", "greedy"),
     "domains": _one(charts.domains, "*-domains", "domains"),
-    "tuning": _one(charts.tuning, "*-tuning", "tuning-eps"),
+    "tuning": (Chart("tuning", _tuning, "*-tuning"), *_one(tuned, "", "tuning-curves")),
     "sanity": _one(charts.sanity, "*-sanity", "sanity"),
     "half-boards": _one(boards.savings, "*-half-boards", "efficiency-queries"),
     "clones": _one(charts.clones, "*-clones", "clones"),

@@ -54,6 +54,7 @@ NEEDS: Mapping[str, tuple[str, ...]] = {
     "llmsel.studies.by_query": ("queries",),
     "llmsel.studies.greedy": ("queries",),
     "llmsel.studies.groups": ("queries",),
+    "llmsel.studies.performance": ("queries", "audit"),
     "llmsel.studies.parameters": ("queries",),
     "llmsel.studies.votes": ("queries",),
     "llmsel.belief": ("queries",),

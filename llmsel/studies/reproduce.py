@@ -118,10 +118,13 @@ def batch(path: Path = BATCH) -> dict[str, Run]:
 
 def variant(run: Run, parameters: Mapping[str, Any]) -> Run:
     """Return the run with some parameters changed: a trial, which writes no shared outputs."""
+    changed = {**run.parameters, **parameters}
+    if "save" in changed:  # `performance` has nothing to save
+        changed["save"] = False
     return dataclasses.replace(
         run,
         name=f"{run.name}-trial",
-        parameters={**run.parameters, **parameters, "save": False},
+        parameters=changed,
         outputs=(),
         show=None,
     )

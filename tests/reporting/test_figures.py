@@ -56,7 +56,4 @@ def test_charts_show_every_row():
     null = pd.DataFrame({"votes": ["Random", "real", "shuffle 1"], "value": [0.1, 0.2, 0.3]})
     (legend,) = judges.null_strip(null, {"benchmark": "a"}).legends
     assert "1 shuffles" in legend.get_texts()[0].get_text()
-    grid = pd.DataFrame({"eps_loss": [0.1, 0.2], "eps_draw": [0.1, 0.1], "value": [0.5, 0.6]})
-    ax = figures.simplex(grid, "value", {"default": (0.2, 0.1)})
-    assert ax.get_legend_handles_labels()[1] == ["default (0.2, 0.1)"]
     plt.close("all")

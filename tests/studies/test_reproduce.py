@@ -129,6 +129,7 @@ def test_a_trial_writes_no_shared_outputs():
     trial = reproduce.variant(run, {"seed": 7})
     assert trial.name == "smol-trial" and trial.outputs == () and trial.show is None
     assert trial.parameters["seed"] == 7 and trial.parameters["save"] is False
+    reproduce.check(reproduce.variant(reproduce.batch()["performance"], {"steps": 7}))
 
 
 def test_an_unknown_backend_is_refused():
