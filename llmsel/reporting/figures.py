@@ -224,10 +224,8 @@ def growth(table: pd.DataFrame, facts: Mapping[str, Any]) -> Figure:
     sizes = other.index.get_level_values("queries")
     right.loglog(sizes, other[ratio], "s", color=OTHER, label="more candidates (number beside)")
     for k, ((size, models), height) in enumerate(other[ratio].items()):
-        place = ((6, "left"), (-6, "right"))[k % 2]  # two of one size stand beside each other
-        right.annotate(
-            str(models), (size, height), (place[0], -3), textcoords="offset points", ha=place[1]
-        )
+        place = 6, (4, -11)[k % 2]  # two of one size are named above and below
+        right.annotate(str(models), (size, height), place, textcoords="offset points")
     right.axhline(AIM, color=MARK, ls="--", lw=1, label=f"the aim: at most {AIM}")
     right.set(ylabel="one step / reading the votes once", ylim=(1, 8 * table[ratio].max()))
     right.margins(x=0.12)
