@@ -1,6 +1,8 @@
 # make reproduce: the main result on the embedded benchmark, in a terminal.   make test: all of CI.
 PYTHON ?= python3
 BIN := .venv/bin
+SHELL := bash
+.SHELLFLAGS := -o pipefail -c
 # one BLAS thread per process: realizations already use every core
 export OPENBLAS_NUM_THREADS ?= 1
 
@@ -13,9 +15,15 @@ reproduce-all: .venv/installed  ## every notebook of notebooks/reproduce.toml th
 	$(BIN)/llmsel reproduce --all
 
 test: lint .venv/installed  ## everything CI runs; pytest's summary line comes last
-	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-sanitize-with $(CURDIR)/tests/nbval.cfg \
-		--cov=llmsel --cov-report=term:skip-covered --cov-fail-under=98 \
-		tests llmsel $(wildcard notebooks/*.ipynb)
+	@mkdir -p build && rm -f build/notebooks.failed
+	@# the notebooks beside the tests, on another core; the tests' summary is said again at the end
+	@{ $(BIN)/python -m pytest --nbval --nbval-current-env -p no:cacheprovider \
+		--nbval-sanitize-with $(CURDIR)/tests/nbval.cfg $(wildcard notebooks/*.ipynb) \
+		> build/notebooks.txt 2>&1 || touch build/notebooks.failed; } & \
+	$(BIN)/python -m pytest --cov=llmsel --cov-report=term:skip-covered --cov-fail-under=98 \
+		tests llmsel 2>&1 | tee build/tests.txt; status=$$?; wait; \
+	cat build/notebooks.txt; tail -n 1 build/tests.txt; \
+	test $$status -eq 0 -a ! -e build/notebooks.failed
 
 torture: .venv/installed  ## the long versions of the tests of faults; prints what it counted
 	$(BIN)/python -m pytest -m torture -s tests/torture
@@ -51,4 +59,4 @@ lock:  ## resolve pyproject.toml for every platform; what is locked and fits sta
 	rm -rf .venv-lock
 
 clean:
-	rm -rf build .venv .venv-inspect .venv-lock .pytest_cache .mypy_cache .ruff_cache *.egg-info
+	rm -rf build .venv .venv-lock .pytest_cache .mypy_cache .ruff_cache *.egg-info
