@@ -128,7 +128,7 @@ def judge_command(
         begun = None if plan.race is None else plan.begin(plan.held, workers=workers)
         _check_budget(budget, who, plan.cheap)
         _say_width(begun, workers)
-        if plan.held is not None and decided(plan.held, retry_failed=retry_failed) is not None:
+        if plan.held is not None and decided(plan.held, retry_failed=retry_failed):
             say("this race is decided: nothing more is asked.", err=True)
         else:
             _ask(plan, who, begun, budget=budget, yes=yes)

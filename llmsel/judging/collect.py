@@ -14,7 +14,7 @@ from llmsel.judging.crew import Crew
 from llmsel.judging.judges import Group, Judge, Verdict, asked, groups, settled, text_of
 from llmsel.judging.log import AnnotationLog
 from llmsel.judging.provenance import told
-from llmsel.judging.replay import Contents
+from llmsel.judging.replay import Annotation, Contents
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.forecast import Forecast, forecast
 from llmsel.racing.race import Race, RaceVerdict, Task
@@ -143,11 +143,16 @@ def retry(
         InputError: what the judge raises.
     """
     failed: dict[str, list[str]] = {}
-    for entry in log.given:
-        if entry.failed is not None and (every or entry.detail.get("passing")):
-            failed.setdefault(entry.query, []).append(entry.model)
+    for entry in _to_retry(log, every=every):
+        failed.setdefault(entry.query, []).append(entry.model)
     fill(log, judge, cells=failed.items(), workers=workers, kept=kept)
     return sum(len(models) for models in failed.values())
+
+
+def _to_retry(contents: Contents | AnnotationLog, *, every: bool) -> list[Annotation]:
+    """Collect the failed judgements that `retry` takes up."""
+    failed = (entry for entry in contents.given if entry.failed is not None)
+    return [entry for entry in failed if every or entry.detail.get("passing")]
 
 
 def judge_race(
@@ -211,7 +216,7 @@ def judge_race(
         if each is not None:
             each.limit(purse)
     log.begin_race(race.settings)
-    _begin_judge(log, judge, retry_failed=retry_failed)
+    _begin_judge(log, judge, race, retry_failed=retry_failed)
     left = float("inf") if calls is None else calls
     beside, spent = Beside(cheap, workers=workers), ""
     try:
@@ -236,9 +241,11 @@ def judge_race(
     return dataclasses.replace(verdict, remarks=(*verdict.remarks, spent)) if spent else verdict
 
 
-def _begin_judge(log: AnnotationLog, judge: Judge, *, retry_failed: bool) -> None:
+def _begin_judge(log: AnnotationLog, judge: Judge, race: Race, *, retry_failed: bool) -> None:
     """Note who judges, unless nothing is left to judge: a report names the judge noted last."""
-    if decided(log, retry_failed=retry_failed) is None:
+    if not _to_retry(log, every=retry_failed):  # what is judged again must not be told before
+        catch_up(race, log)
+    if race.verdict().stop not in CERTAIN:
         log.begin_judge(judge.settings, judge.context)
 
 
@@ -376,17 +383,14 @@ def verdict_of(contents: Contents | AnnotationLog) -> RaceVerdict | None:
     return told(verdict, held)
 
 
-def decided(
-    contents: Contents | AnnotationLog, *, retry_failed: bool = False
-) -> RaceVerdict | None:
-    """Return the verdict of a race that has nothing left to ask; None for any other log.
+def decided(contents: Contents | AnnotationLog, *, retry_failed: bool = False) -> bool:
+    """Tell whether a log holds a race that has nothing left to ask.
 
     Args:
         contents: the log, or what it says.
         retry_failed: whether all that failed is to be judged again, see `retry`.
     """
-    failed = [entry for entry in contents.given if entry.failed is not None]
-    if any(retry_failed or entry.detail.get("passing") for entry in failed):
-        return None
+    if _to_retry(contents, every=retry_failed):
+        return False
     verdict = verdict_of(contents)
-    return verdict if verdict is not None and verdict.stop in CERTAIN else None
+    return verdict is not None and verdict.stop in CERTAIN

@@ -85,7 +85,9 @@ def judged_twice(contents: Contents) -> list[Twice]:
     Args:
         contents: what the log says.
     """
-    found = []
+    found: list[Twice] = []
+    if not contents.opinions.seconds:
+        return found  # asked at every step of a race; nobody looks at all pairs for nothing
     for pair, first in firsts_of(contents).items():
         said = contents.opinions.seconds.get(pair, {}).values()
         others = tuple(o for o in said if o.outcome != MISSING and o.by != first.by)
