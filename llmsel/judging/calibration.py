@@ -22,10 +22,11 @@ from llmsel._base.intervals import betting_interval, sign_test
 from llmsel._base.words import at_least, counted, margin
 from llmsel.judging.agreement import Agreement, agreement
 from llmsel.judging.collect import verdict_of
+from llmsel.judging.judges import groups, settled
 from llmsel.judging.opening import pool_hash
 from llmsel.judging.provenance import bias
 from llmsel.judging.replay import Contents
-from llmsel.pool import MISSING, NO_ANSWER, Pool, draw_orders
+from llmsel.pool import MISSING, Pool, draw_orders
 from llmsel.racing.race import RaceVerdict
 from llmsel.strategies import Random
 
@@ -241,9 +242,8 @@ def _settled(pool: Pool, query: str, model: str) -> bool:
     """Whether a comparison needs no judge."""
     if pool.responses is None:
         return False
-    row = pool.responses[pool.place(query)]
-    answers = row[pool.column(model)], row[pool.baseline_index]
-    return answers[0] == answers[1] or NO_ANSWER in answers
+    (group,) = groups(pool, query, [model])
+    return settled(group) is not None
 
 
 def _judges(contents: Contents) -> str:

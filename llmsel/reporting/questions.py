@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 
 from llmsel._base import files as paths
@@ -28,6 +27,7 @@ from llmsel.reporting.findings import (
     table,
     verdict,
 )
+from llmsel.studies.baselines import trend
 from llmsel.studies.tables import read_table
 
 ALL = "smol-mt-bench-humaneval-arena-hard-alpacaeval"
@@ -149,22 +149,16 @@ def baseline_strength() -> str:
     return listed(parts)
 
 
-def _trend(rows: pd.DataFrame, draws: int = 500) -> str:
+def _trend(rows: pd.DataFrame) -> str:
     """Rank correlation of strength and identification, as the notebook bootstraps it."""
-
-    def rho(some: pd.DataFrame) -> float:
-        return float(some["strength"].corr(some[OURS], method="spearman"))
-
-    rng = np.random.default_rng(0)
-    again = [rho(rows.sample(len(rows), replace=True, random_state=rng)) for _ in range(draws)]
-    low, high = np.nanpercentile(again, [2.5, 97.5])
+    low, rho, high = trend(rows, OURS)
     words = {
         "ahead": "higher with a stronger one",
         "behind": "lower with a stronger one",
         "level": "with no clear trend in its strength",
     }
     word = words[verdict(low, high)]
-    return f"{word} (rank correlation {rho(rows):+.2f}, {low:+.2f} to {high:+.2f})"
+    return f"{word} (rank correlation {rho:+.2f}, {low:+.2f} to {high:+.2f})"
 
 
 @question
