@@ -32,7 +32,7 @@ from llmsel.judging.replay import Contents, read_log, replay
 from llmsel.pool import MISSING, Pool
 from llmsel.racing.elimination import Certified, Heuristic
 from llmsel.racing.forecast import DELTAS
-from llmsel.racing.pairs import compared, has_pairs, met
+from llmsel.racing.pairs import compared, contestants, has_pairs, met
 from llmsel.racing.race import Race, RaceVerdict, Task
 from llmsel.session import Answer, Question, Session
 
@@ -129,7 +129,7 @@ def _first(task: Task, run: Race, pool: Pool) -> Question:
         row = pool.responses_to(task.query)
         responses = {model: row[model] for model in task.models}
         responses[met(pool, task.query)[1]] = row[pool.baseline]
-    models = len(pool.models) - has_pairs(pool)
+    models = len(contestants(pool))
     reason = f"race, in random order; {len(run.live)} of {models} models can still be named"
     return Question(task.query, task.text, responses, reason)
 

@@ -23,7 +23,15 @@ from llmsel._base.verdicts import RaceVerdict as RaceVerdict
 from llmsel.pool import MISSING, Pool, draw_orders
 from llmsel.racing.audit import Audit, AuditRace, TwoJudges
 from llmsel.racing.elimination import REFUSED, RULES, LockstepRule, Rule, from_settings
-from llmsel.racing.pairs import Borda, Condorcet, PairsCourse, PairsRule, check_pairs, has_pairs
+from llmsel.racing.pairs import (
+    Borda,
+    Condorcet,
+    PairsCourse,
+    PairsRule,
+    check_pairs,
+    contestants,
+    has_pairs,
+)
 from llmsel.racing.rows import Cell, RowRace
 
 FEW, MOST_FAILED = 5, 0.05  # failed judgements, and share of all, that never stop a race
@@ -157,9 +165,8 @@ class Race:
         if self._cheap_price is not None and not isinstance(self.rule, Audit):
             raise InputError("only a race by audit can use a cheap judge; leave its price out.")
         if isinstance(self.rule, PairsRule):
-            m = n_models - 1
             options = {"delta": self._delta, "width": self._batch, "seed": self._seed}
-            return PairsCourse(self.rule.begin(size // (m - 1), m, **options))
+            return PairsCourse(self.rule.begin(size // self._rows, n_models - 1, **options))
         if isinstance(self.rule, Audit):
             return self.rule.begin(
                 size,
@@ -352,11 +359,11 @@ class Race:
         """Say who wins, or leads, and what that is worth."""
         stop = self._course.stop or (BUDGET if self._broke else FAILED if self.failing else "")
         dropped = [self._dropped.get(model, 0) for model in self._pool.models]
-        own = slice(-1 if isinstance(self._course, PairsCourse) else None)  # without the opponent
+        models = contestants(self._pool)  # the opponent, which is none, comes last
         return give_verdict(
-            self._pool.models[own],
-            winners=self._course.winners[own],
-            dropped=np.array(dropped[own]),
+            models,
+            winners=self._course.winners[: len(models)],
+            dropped=np.array(dropped[: len(models)]),
             stop=stop,
             alpha=getattr(self.rule, "alpha", None) if self.rule.certifies else None,
             delta=self._delta,
@@ -404,7 +411,7 @@ class Race:
         self._open = self._by_query(cells)
         two = self._course if isinstance(self._course, TwoJudges) else None
         self._wanted = {} if two is None else self._by_query(two.ask_cheap())
-        touched = len(self._touched | {place // self._rows for place, _ in cells})
+        touched = len(self._touched) + len({i // self._rows for i, _ in cells} - self._touched)
         price = len(cells) if isinstance(self._course, RowRace) else 1
         self._too_dear = self._paid + price > self.budget.most_calls
         self._too_dear |= touched > self.budget.most_queries

@@ -20,7 +20,7 @@ from llmsel.judging.opening import pool_hash
 from llmsel.judging.provenance import remarks_of, warnings_of
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import MISSING, Pool
-from llmsel.racing.pairs import has_pairs, met
+from llmsel.racing.pairs import contestants, has_pairs, met
 from llmsel.racing.race import RaceVerdict
 from llmsel.reporting.sides import sides
 
@@ -109,7 +109,7 @@ def model_table(log: str | Path | Contents, pool: Pool) -> pd.DataFrame:
     answer = _decision(contents)["winners"]
     rows = []
     played = sides(contents)
-    for model in pool.candidates if has_pairs(pool) else pool.models:
+    for model in contestants(pool):
         mine = [side.outcome for side in played if side.model == model]
         wins, draws, losses = (mine.count(code) for code in (1, 0, -1))
         judged = wins + draws + losses
@@ -158,7 +158,7 @@ def _decision(contents: Contents) -> dict[str, Any]:
         "pool": pool.name,
         "pool_hash": pool_hash(pool),
         "queries": len({met(pool, query)[0] for query in pool.queries}),
-        "models": list(pool.candidates if has_pairs(pool) else pool.models),
+        "models": list(contestants(pool)),
         "baseline": None if has_pairs(pool) else pool.baseline,
         "race": contents.race,
         "judges": [settings for _, settings in contents.judges],

@@ -31,7 +31,7 @@ from llmsel.judging.collect import verdict_of
 from llmsel.judging.provenance import bias, remarks_of, warnings_of
 from llmsel.judging.replay import Annotation, Contents, read_log
 from llmsel.pool import MISSING, Pool
-from llmsel.racing.pairs import comparisons, described, has_pairs
+from llmsel.racing.pairs import comparisons, contestants, described, has_pairs
 from llmsel.racing.race import RaceVerdict
 from llmsel.reporting import figures
 from llmsel.reporting.categories import told, winners_by_category
@@ -187,7 +187,7 @@ def _evidence(
     failed = Counter(side.model for side in sides(contents) if side.outcome == MISSING)
     named = said.winners if isinstance(said, RaceVerdict) else said.leaders
     lines = []
-    for model in pool.candidates if has_pairs(pool) else pool.models:
+    for model in contestants(pool):
         j = pool.column(model)
         wins, draws, losses = (int((rows[:, j] == code).sum()) for code in (1, 0, -1))
         judged = wins + draws + losses

@@ -23,7 +23,7 @@ from llmsel.judging.overlaps import firsts_of, judged_twice, shown
 from llmsel.judging.replay import Contents
 from llmsel.pool import MISSING
 from llmsel.racing.forecast import Forecast
-from llmsel.racing.pairs import has_pairs
+from llmsel.racing.pairs import comparisons, contestants, has_pairs
 from llmsel.racing.race import Race
 from llmsel.strategies import Random
 
@@ -297,8 +297,11 @@ class Turns:
 
     @cached_property
     def _forecast(self) -> Forecast | None:
-        """What the race is likely to cost in all, as it looked when these people began."""
-        if self.race is None:
+        """What the race is likely to cost in all, as it looked when these people began.
+
+        None without a race, and without a baseline: the worlds of a forecast have one.
+        """
+        if self.race is None or has_pairs(self.log.session.pool):
             return None
         pool, settings = self.log.session.pool, self.race.settings
         options = {"rule": self.race.rule, "batch": settings["batch"], "worlds": WORLDS}
@@ -313,18 +316,19 @@ class Turns:
             done = sum(each.decided is not None for each in differ)
             text = f"{done} of {len(differ)} disagreements are decided"
             return Progress(text, done / len(differ) if differ else 1.0)
-        if self.race is not None and self._forecast is not None:
-            held, likely = self.race.verdict(), self._forecast
-            pool = self.log.session.pool
-            models = len(pool.models) - has_pairs(pool)
-            text = (
-                f"{held.calls} calls of likely {likely.low} to {likely.high}; "
-                f"{len(self.race.live)} of {models} models can still win"
-            )
-            return Progress(text, 1.0 if held.stop else min(held.calls / max(likely.high, 1), 0.99))
+        if self.race is not None:
+            return self._of_race(self.race)
         session = self.log.session
         done, size = len(session.history), session.pool.n_queries
         return Progress(f"{done} of {size} queries", done / size)
+
+    def _of_race(self, race: Race) -> Progress:
+        held, likely, pool = race.verdict(), self._forecast, self.log.session.pool
+        expected = "" if likely is None else f" of likely {likely.low} to {likely.high}"
+        models = len(contestants(pool))
+        text = f"{held.calls} calls{expected}; {len(race.live)} of {models} models can still win"
+        most = comparisons(pool) if likely is None else likely.high
+        return Progress(text, 1.0 if held.stop else min(held.calls / max(most, 1), 0.99))
 
 
 def _hash(*parts: str) -> bytes:

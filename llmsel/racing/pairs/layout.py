@@ -90,6 +90,11 @@ def has_pairs(pool: Pool) -> bool:
     return pool.baseline == OPPONENT
 
 
+def contestants(pool: Pool) -> tuple[str, ...]:
+    """Name the models that a race is about: all, but for the opponent of `all_pairs`."""
+    return pool.candidates if has_pairs(pool) else pool.models
+
+
 def check_pairs(pool: Pool) -> None:
     """Refuse a pool that only looks like one of `all_pairs`: rows are read by their place.
 
