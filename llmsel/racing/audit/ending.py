@@ -28,18 +28,45 @@ def exhausted(
     Returns:
         The stop, and bool (M,).
     """
-    low, high = ledger.low, np.where(live, ledger.high, -np.inf)
-    rival = np.full(len(high), high.max())  # what the best of the others may have won
-    rival[high.argmax()] = np.delete(high, high.argmax()).max()
+    low, high = ledger.low, ledger.high
     leaders = best_rated(ledger, live)
     if champion >= 0:  # sums never fall below a champion's: the proof needs it
         leaders = live & (low == low[champion])
-    best, near = leaders & (low >= rival), leaders & (low >= rival - margin)
-    if best.any() and not (champion >= 0 and margin > 0):  # who is dropped may be better by less
+    near = champion >= 0 and margin > 0
+    return settled(low, high, live, leaders, margin, near=near) or (
+        INCOMPLETE,
+        best_rated(ledger, live),
+    )
+
+
+def settled(
+    low: np.ndarray,
+    high: np.ndarray,
+    live: np.ndarray,
+    leaders: np.ndarray,
+    margin: float,
+    *,
+    near: bool,
+) -> tuple[str, np.ndarray] | None:
+    """Say which leaders are the answer, or None if what is missing could turn it.
+
+    Args:
+        low: float64 (M,): sums with every missing outcome a loss.
+        high: float64 (M,): the same with a win.
+        live: bool (M,): at least two models, judged in full.
+        leaders: bool (M,): those of them that may be named.
+        margin: delta times the cells of a model.
+        near: whether models were dropped that may be better by that margin.
+    """
+    most = np.where(live, high, -np.inf)
+    rival = np.full(len(most), most.max())  # what the best of the others may have won
+    rival[most.argmax()] = np.delete(most, most.argmax()).max()
+    best, close = leaders & (low >= rival), leaders & (low >= rival - margin)
+    if best.any() and not near:
         return (TIED if best.sum() > 1 else EXHAUSTED), best
-    if near.any() and margin > 0:
-        return WITHIN, near
-    return INCOMPLETE, best_rated(ledger, live)
+    if close.any() and margin > 0:
+        return WITHIN, close
+    return None
 
 
 def exhausted_best(

@@ -78,6 +78,7 @@ class LossPredictor:
         # places, models and losses of all cells: arrays of those fitted to, rows of those since
         self._fitted = np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), np.empty(0)
         self._fresh: list[tuple[int, int, float]] = []
+        self._refreshed = 0  # cells when `refresh` fitted last
         self._of_model = [_Cells(n_queries) for _ in range(n_models)]
 
     @property
@@ -89,6 +90,12 @@ class LossPredictor:
         """Learn one judged cell."""
         self._fresh.append((place, model, loss))
         self._of_model[model].add(place, loss)
+
+    def refresh(self, growth: float) -> None:
+        """Fit again when the judged cells have grown by a factor since the last time."""
+        if self.n_cells > growth * self._refreshed:
+            self.fit()
+            self._refreshed = self.n_cells
 
     def fit(self) -> None:
         """Fit everything to all judged cells, starting from the present values."""

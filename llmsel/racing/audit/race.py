@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from llmsel._base.errors import InputError
-from llmsel._base.verdicts import CERTAIN, ONE_LEFT, WITHIN
+from llmsel._base.verdicts import ONE_LEFT, WITHIN
 from llmsel.pool import MISSING
 from llmsel.racing.audit.duel import Cell, Draw, Duel
 from llmsel.racing.audit.ending import best_rated, exhausted, exhausted_best
 from llmsel.racing.audit.forecast import predicted_rest
-from llmsel.racing.audit.ledger import UNSEEN, Ledger
+from llmsel.racing.audit.ledger import Ledger
 from llmsel.racing.audit.pair_duel import PairDuel
 from llmsel.racing.audit.predictor import LossPredictor
+from llmsel.racing.audit.rounds import Rounds
 from llmsel.racing.audit.schedule import Schedule
 from llmsel.racing.audit.shared_bets import SharedBets
 from llmsel.racing.audit.streams import Streams
@@ -32,7 +33,7 @@ PAIR_SHARE = 0.3  # see Audit.few
 REFIT = 1.05  # the predictor is fitted again when the judged cells have grown by this factor
 
 
-class AuditRace:
+class AuditRace(Rounds[Cell]):
     """One race over one pool, cell by cell: `ask` for cells, `tell` their outcomes.
 
     Queries are named by their place in a uniformly random order, models by their column.
@@ -77,6 +78,7 @@ class AuditRace:
         features: np.ndarray | None = None,
     ):
         """Plan the first round; nothing is judged yet."""
+        super().__init__()
         check_margin(delta)
         if width < 1:
             raise InputError(f"width={width}; at least one cell is planned at once.")
@@ -85,12 +87,12 @@ class AuditRace:
                 f"best={rule.best}: there are only {n_models} models, the baseline in."
             )
         self.rule, self.delta, self.baseline, self._width = rule, delta, baseline, width
-        self.phase, self.champion, self.stop = PLAIN, -1, ""
+        self.phase, self.champion = PLAIN, -1
         self.ledger = Ledger(pool_size, n_models, baseline)
         self.predictor = LossPredictor(pool_size, n_models, features=features)
         self.live = np.ones(n_models, dtype=bool)
         self.racing = self.live.copy()
-        self.calls, self.seen, self.switched = 0, 0, 0
+        self.seen, self.switched = 0, 0
         self.dropped = np.zeros(n_models, dtype=int)
         self._limit, self._margin = math.log(rule.best / rule.alpha), delta * pool_size
         self._rank = np.random.default_rng([seed, 0]).permutation(n_models)
@@ -106,41 +108,16 @@ class AuditRace:
         )
         self.capital = self._bets.capital
         self._tenure = Tenure(n_models)
-        self._streams, self._fitted = Streams(seed), 0
+        self._streams = Streams(seed)
         self._duels: dict[int, Duel | PairDuel] = {}
         self._round: list[Draw] = []
-        self._told: dict[Cell, int] = {}  # UNSEEN until it is told
-        self._left = 0
         self._changed = True  # a model was dropped or judged in full since it was last looked at
         self._advance()
 
     # -- the conversation ---------------------------------------------------------------------
 
-    def ask(self, limit: int | None = None) -> list[Cell]:
-        """Return the planned cells (place, model) that are not told yet; empty when over.
-
-        Args:
-            limit: at most so many; it does not change which cells the race needs.
-        """
-        return [cell for cell, told in self._told.items() if told == UNSEEN][:limit]
-
-    def tell(self, cell: Cell, outcome: int) -> None:
-        """Learn one cell, in any order: -1, 0, 1, or MISSING for a judgement given up for good.
-
-        Raises:
-            InputError: a cell that was not asked for, told before, or an outcome that is none.
-        """
-        if self._told.get(cell) != UNSEEN:
-            why = "not asked for" if cell not in self._told else "told before"
-            raise InputError(f"query {cell[0]} of model {cell[1]} was {why}.")
-        if outcome not in (-1, 0, 1, MISSING):
-            raise InputError(f"outcome {outcome} must be -1 (loss), 0 (draw), 1 (win) or MISSING.")
-        self._told[cell] = int(outcome)
-        self.calls += 1
-        self._left -= 1
-        if not self._left:
-            self._settle()
-            self._advance()
+    def _words(self, cell: Cell) -> str:
+        return f"query {cell[0]} of model {cell[1]}"
 
     @property
     def winners(self) -> np.ndarray:
@@ -150,11 +127,6 @@ class AuditRace:
         if self.rule.best == 1:
             return best_rated(self.ledger, self._may_lead())
         return np.asarray(np.isin(np.arange(len(self.live)), self._leaders()))
-
-    @property
-    def certified(self) -> bool:
-        """Tell whether the answer holds with probability at least 1 - alpha."""
-        return self.stop in CERTAIN
 
     def state(self) -> Mapping[str, Any]:
         """Return what a log should note of the present state, as JSON can hold it."""
@@ -180,10 +152,6 @@ class AuditRace:
                 self._plan_champion()
             elif self.phase in (CHALLENGE, PAIRED):
                 self._plan_draws()
-
-    def _plan(self, cells: Sequence[Cell]) -> None:
-        self._told.update(dict.fromkeys(cells, UNSEEN))
-        self._left = len(self._told)
 
     def _plan_shared(self) -> None:
         """Plan the next shared queries for all that race, unless the plain race is over."""
@@ -243,9 +211,7 @@ class AuditRace:
     def _challengers(self) -> Iterator[Duel | PairDuel]:
         """Yield the open duels, then new ones, strongest first."""
         yield from tuple(self._duels.values())
-        if self.predictor.n_cells > REFIT * self._fitted:
-            self.predictor.fit()
-            self._fitted = self.predictor.n_cells
+        self.predictor.refresh(REFIT)
         waiting = self.live & (self._open_queries() > 0)
         waiting[[self.champion, *self._duels]] = False
         # rounded, so that models that did alike are told apart by rank and not by rounding

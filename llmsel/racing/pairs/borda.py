@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from llmsel._base.verdicts import EXHAUSTED, INCOMPLETE, ONE_LEFT, TIED, WITHIN
+from llmsel._base.verdicts import INCOMPLETE, ONE_LEFT, WITHIN
 from llmsel.pool import MISSING
 from llmsel.racing.audit.duel import Draw, Duel
+from llmsel.racing.audit.ending import settled
 from llmsel.racing.audit.ledger import UNSEEN
 from llmsel.racing.audit.predictor import LossPredictor
-from llmsel.racing.pairs.course import CHAMPION, DUEL, PairsRace, loss_of, pair_of
+from llmsel.racing.audit.race import REFIT
+from llmsel.racing.pairs.course import CHAMPION, DUEL, PairsRace, pair_of
 from llmsel.racing.pairs.table import Comparison
-
-REFIT = 1.05  # the predictor is fitted again when the judged cells have grown by this factor
 
 
 class BordaRace(PairsRace):
@@ -30,8 +30,6 @@ class BordaRace(PairsRace):
     def __init__(self, *args: Any, **options: Any):
         """Plan the first round."""
         self._challenging: list[int] = []  # in the order in which they began
-        self._round: list[Draw] = []
-        self._fitted = 0
         super().__init__(*args, **options)
 
     def _after_search(self) -> str:
@@ -61,6 +59,14 @@ class BordaRace(PairsRace):
         least: np.ndarray = self.table.least.sum(axis=1)
         return least
 
+    @property
+    def _capital(self) -> np.ndarray:
+        return self.capital
+
+    @property
+    def _needed(self) -> float:
+        return self._limit
+
     def _slack(self, j: int) -> float:
         """Return D: how much may still go against "I end delta above the champion"."""
         return float(self._most[j] - self._least[self.champion]) - self._margin
@@ -89,15 +95,7 @@ class BordaRace(PairsRace):
             return
         if self._over():
             return
-        left, self._round = self._width, []
-        for duel in self._challengers():
-            short = self._limit - float(self.capital[duel.model])
-            draws = duel.draw(self.predictor, self._slack(duel.model), short, left, self._pick)
-            self._round += draws
-            left -= len(draws)
-            if left <= 0:
-                break
-        self._plan(self._pair(draw) for draw in self._round)
+        self._plan_draws()
 
     def _pair(self, draw: Draw) -> Comparison:
         ((row, j),) = draw.cells
@@ -108,13 +106,10 @@ class BordaRace(PairsRace):
         """Yield the duels that go on, then new ones, strongest first."""
         for j in self._challenging:  # anew: the draws of others fill rows of theirs
             yield Duel(j, self._open(j))
-        if self.predictor.n_cells > REFIT * self._fitted:
-            self.predictor.fit()
-            self._fitted = self.predictor.n_cells
+        self.predictor.refresh(REFIT)
         waiting = self.live & ~self._full
         waiting[self._challenging] = False
-        rating = np.where(waiting, self.table.rating().round(9), -np.inf)
-        for j in np.lexsort((self._rank, -rating))[: waiting.sum()].tolist():
+        for j in self._ranked(waiting):
             self._challenging.append(j)
             yield Duel(j, self._open(j))
 
@@ -124,16 +119,10 @@ class BordaRace(PairsRace):
         if self.live.sum() == 1:
             self._end(WITHIN if self.delta else ONE_LEFT, champion)
         elif self._full[self.live].all():
-            most, least = np.where(self.live, self._most, -np.inf), self._least
-            best = self.live & (least == least[self.champion])
-            rival = np.array([np.delete(most, j).max() for j in range(len(most))])
-            sure, near = best & (least >= rival), best & (least >= rival - self._margin)
-            if sure.any() and not self.delta:
-                self._end(TIED if sure.sum() > 1 else EXHAUSTED, sure)
-            elif near.any() and self.delta:
-                self._end(WITHIN, near)
-            else:
-                self._end(INCOMPLETE, champion)
+            leaders = self.live & (self._least == self._least[self.champion])
+            known = self._least, self._most, self.live, leaders, self._margin
+            ended = settled(*known, near=self.delta > 0) or (INCOMPLETE, champion)
+            self._end(*ended)
         return bool(self.stop)
 
     # -- settling -----------------------------------------------------------------------------
@@ -141,13 +130,7 @@ class BordaRace(PairsRace):
     def _settle(self) -> None:
         """Multiply capitals, learn; then see who is beaten, and who leads those in full."""
         if self.phase == DUEL:
-            slack = {j: self._slack(j) for j in self._challenging}
-            for draw in self._round:
-                pair, j = self._pair(draw), draw.model
-                y = loss_of(self._told[pair], turned=j == pair[2])
-                if self.capital[j] < self._limit:  # no earlier draw of the round has won
-                    self.capital[j] += draw.gain(y, slack[j])
-                slack[j] -= y
+            self._settle_draws()
         self._learn_round()
         if self.phase in (CHAMPION, DUEL):
             for (i, a, b), outcome in self._told.items():

@@ -11,9 +11,10 @@ from llmsel._base.verdicts import EXHAUSTED, INCOMPLETE, NO_WINNER, ONE_LEFT, WI
 from llmsel.pool import MISSING
 from llmsel.racing.audit.duel import Draw, Duel
 from llmsel.racing.audit.predictor import LossPredictor
-from llmsel.racing.pairs.course import DUEL, PairsRace, loss_of, pair_of
+from llmsel.racing.audit.race import REFIT
+from llmsel.racing.pairs.course import DUEL, PairsRace, pair_of
+from llmsel.racing.pairs.table import Comparison
 
-REFIT = 1.05  # the predictor is fitted again when the judged cells have grown by this factor
 FIRST_LOOK, LOOK_EVERY = 5, 3  # draws after which a challenger may be guessed to beat the champion
 
 
@@ -30,8 +31,6 @@ class CondorcetRace(PairsRace):
         self.prey, self._changes = -1, 0
         self._duels: dict[int, Duel] = {}
         self._looks_at: dict[int, int] = {}
-        self._round: list[Draw] = []
-        self._fitted = 0
         super().__init__(*args, **options)
 
     def _after_search(self) -> str:
@@ -47,7 +46,7 @@ class CondorcetRace(PairsRace):
         """Begin a tenure: duels and predictions are about this champion from now on."""
         table, self.champion, self.prey = self.table, champion, prey
         self._duels, self._looks_at = {}, {}
-        self.predictor, self._fitted = LossPredictor(table.pool_size, table.n_models), 0
+        self.predictor = LossPredictor(table.pool_size, table.n_models)
         for j, i in np.argwhere(table.known(champion)).tolist():
             if j != champion:
                 self.predictor.add(i, j, 0.5 - 0.5 * int(table.outcomes[j, champion, i]))
@@ -64,6 +63,11 @@ class CondorcetRace(PairsRace):
         """Mark those that surely do not beat the champion by more than delta: bool (M,)."""
         safe: np.ndarray = self.table.most[:, self.champion] <= self._margin
         return safe
+
+    @property
+    def _capital(self) -> np.ndarray:
+        row: np.ndarray = self.gain[self.champion]
+        return row
 
     @property
     def _needed(self) -> float:
@@ -105,19 +109,11 @@ class CondorcetRace(PairsRace):
         if self._over():
             return
         if not self._stays():
-            self._enthrone(self._best(self.live & ~self._blocked))
+            self._enthrone(self._ranked(self.live & ~self._blocked)[0])
             return
-        left, self._round = self._width, []
-        for duel in self._challengers():
-            short = self._needed - float(self.gain[self.champion, duel.model])
-            draws = duel.draw(self.predictor, self._slack(duel.model), short, left, self._pick)
-            self._round += draws
-            left -= len(draws)
-            if left <= 0:
-                break
-        self._plan(self._pair(draw) for draw in self._round)
+        self._plan_draws()
 
-    def _pair(self, draw: Draw) -> tuple[int, int, int]:
+    def _pair(self, draw: Draw) -> Comparison:
         ((place, _),) = draw.cells
         return pair_of(place, draw.model, self.champion)
 
@@ -140,22 +136,19 @@ class CondorcetRace(PairsRace):
         elif not self.live.any():
             self._end(NO_WINNER, self.live)
         elif not (self.live & ~self._blocked).any():
-            self.champion = self._best(self.live)  # the last one may be weak
+            self.champion = self._ranked(self.live)[0]  # the last one may be weak
             self._end(INCOMPLETE, self._leader)
         return bool(self.stop)
 
     def _challengers(self) -> Iterator[Duel]:
         """Yield the open duels, then new ones, strongest first."""
         yield from tuple(self._duels.values())
-        if self.predictor.n_cells > REFIT * self._fitted:
-            self.predictor.fit()
-            self._fitted = self.predictor.n_cells
+        self.predictor.refresh(REFIT)
         waiting = self._undecided
         if self.prey >= 0:
             waiting = np.arange(len(waiting)) == self.prey
         waiting[list(self._duels)] = False
-        rating = np.where(waiting, self.table.rating().round(9), -np.inf)
-        for j in np.lexsort((self._rank, -rating))[: waiting.sum()].tolist():
+        for j in self._ranked(waiting):
             self._duels[j] = Duel(j, self._open(j))
             self._looks_at[j] = FIRST_LOOK
             yield self._duels[j]
@@ -165,15 +158,10 @@ class CondorcetRace(PairsRace):
     def _settle(self) -> None:
         """Multiply capitals, learn; then see who is beaten, and whether the champion is."""
         if self.phase == DUEL:
-            slack, needed = {j: self._slack(j) for j in self._duels}, self._needed
+            self._settle_draws()
             for draw in self._round:
-                pair = self._pair(draw)
-                y = loss_of(self._told[pair], turned=draw.model == pair[2])
-                if self.gain[self.champion, draw.model] < needed:  # no earlier draw has won
-                    self.gain[self.champion, draw.model] += draw.gain(y, slack[draw.model])
-                slack[draw.model] -= y
-                if self._told[pair] != MISSING:
-                    self.predictor.add(draw.cells[0][0], draw.model, y)
+                if self._told[self._pair(draw)] != MISSING:
+                    self.predictor.add(draw.cells[0][0], draw.model, self._loss(draw))
         self._learn_round()
         if self.phase == DUEL:
             self._drop_beaten()

@@ -183,7 +183,7 @@ class _Drawing(Alone):
 class _Celeus(_Drawing):
     def __init__(self, desk: Desk, r: int, *, rule: CELEUS):
         super().__init__(desk, r, alpha=rule.alpha, delta=rule.delta)
-        self._floor, self._fitted = rule.floor, 0
+        self._floor = rule.floor
         self._predictor = LossPredictor(desk.pool_size, desk.n_models)
 
     def choose(self) -> np.ndarray:
@@ -191,9 +191,7 @@ class _Celeus(_Drawing):
 
     def predict(self, models: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         predictor = self._predictor
-        if predictor.n_cells > REFIT * self._fitted:
-            predictor.fit()
-            self._fitted = predictor.n_cells
+        predictor.refresh(REFIT)
         x, is_open = self._expected(models), self.sheet.open[models]
         error = np.where(is_open, np.sqrt(x * (1 - x)), 0)
         share = error / error.sum(axis=1, keepdims=True)
