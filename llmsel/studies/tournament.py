@@ -12,6 +12,7 @@ from llmsel._base.verdicts import NO_WINNER
 from llmsel.racing.audit import Audit
 from llmsel.racing.pairs import Condorcet, PairsRule
 from llmsel.racing.pairs.course import PairsRace
+from llmsel.racing.pairs.table import most_sums
 from llmsel.studies.scores import SLACK
 
 NOBODY = "(nobody)"
@@ -76,8 +77,7 @@ def holds(rule: PairsRule, race: PairsRace, outcomes: np.ndarray, delta: float) 
         delta: win-rate margin.
     """
     n, _, size = outcomes.shape
-    most = np.where(outcomes < -1, 1, outcomes).sum(axis=2, dtype=np.int64) / 2
-    np.fill_diagonal(most, 0)
+    most = most_sums(outcomes)
     least, others = -most.T, ~np.eye(n, dtype=bool)
     if race.stop == NO_WINNER and delta:
         return bool((least > delta * size + SLACK).any(axis=0).all())

@@ -11,19 +11,12 @@ from llmsel.racing.audit import AuditRace
 SIZE, MODELS, BASELINE = 5, 3, 2  # of the pools that are enumerated
 
 
-class Scripted(AuditRace):
-    """A race whose draws follow a script of positions; past its end it takes the first."""
+class Following:
+    """A kind of race whose draws follow a script of positions; past its end it takes the first."""
 
-    def __init__(self, *arguments, script=(), salt=0, **options):
+    def __init__(self, *arguments, script=(), **options):
         self.script, self.taken, self.chance = list(script), [], 1.0
-        self.salt = salt
         super().__init__(*arguments, **options)
-        self.predictor.predict = self.hashed
-
-    def hashed(self, model, base, spread):
-        """Predict anything: a function of what is known that has nothing to do with the pool."""
-        seed = [self.salt, model, self.calls, int(1000 * self.ledger.total.sum()) % 997]
-        return np.random.default_rng(seed).uniform(0.01, 0.99, len(base))
 
     def _pick(self, j, weight):
         place = self.script[len(self.taken)] if len(self.taken) < len(self.script) else 0
@@ -33,6 +26,20 @@ class Scripted(AuditRace):
         return place, chance
 
 
+class Scripted(Following, AuditRace):
+    """An audit race that follows a script, with predictions that know nothing of the pool."""
+
+    def __init__(self, *arguments, salt=0, **options):
+        self.salt = salt
+        super().__init__(*arguments, **options)
+        self.predictor.predict = self.hashed
+
+    def hashed(self, model, base, spread):
+        """Predict anything: a function of what is known that has nothing to do with the pool."""
+        seed = [self.salt, model, self.calls, int(1000 * self.ledger.total.sum()) % 997]
+        return np.random.default_rng(seed).uniform(0.01, 0.99, len(base))
+
+
 def finish(race, table):
     while cells := race.ask():
         for cell in cells:
@@ -40,11 +47,11 @@ def finish(race, table):
     return race
 
 
-def leaves(make, table):
+def leaves(make, table, play=finish):
     """Play every course of a race; each comes with its probability in ``chance``."""
     script: list[int] = []
     while True:
-        race = finish(make(script), table)
+        race = play(make(script), table)
         yield race
         taken = [list(t) for t in race.taken]
         while taken and taken[-1][0] + 1 == taken[-1][1]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from helpers.audit_courses import Following, leaves
 from helpers.audits import bound
 from helpers.pair_tables import HOSTILE, circle, finish, table_of, top, with_missing, wrong
 
@@ -16,37 +17,13 @@ LARGE = 1 / 2  # alpha of the enumerations: so large that models are dropped by 
 RULES = [Condorcet, Borda]
 
 
-def scripted(kind):
-    """Make a kind of race whose draws follow a script, and whose predictions know nothing."""
-
-    class Scripted(kind):
-        def __init__(self, *arguments, script, **options):
-            self.script, self.taken, self.chance = list(script), [], 1.0
-            super().__init__(*arguments, **options)
-
-        def _pick(self, j, weight):
-            at = self.script[len(self.taken)] if len(self.taken) < len(self.script) else 0
-            self.taken.append((at, len(weight)))
-            chance = float(weight[at] / weight.sum())
-            self.chance *= chance
-            return at, chance
-
-    return Scripted
-
-
 def courses(kind, table, **options):
     """Play every course that the draws of a race can take; ``chance`` is its probability."""
-    script: list[int] = []
     n, _, size = table.shape
-    while True:
-        race = scripted(kind)(LARGE, 1, size, n, script=script, **options)
-        yield finish(race, table)
-        taken = [list(each) for each in race.taken]
-        while taken and taken[-1][0] + 1 == taken[-1][1]:
-            taken.pop()
-        if not taken:
-            return
-        script = [at for at, _ in taken[:-1]] + [taken[-1][0] + 1]
+    follows = type("Follows", (Following, kind), {})
+    return leaves(
+        lambda script: follows(LARGE, 1, size, n, script=script, **options), table, play=finish
+    )
 
 
 def small(seed, size):
@@ -120,12 +97,8 @@ def test_the_literal_version_plays_the_same_races(rule, name):
         options = {"delta": 0.05 * (seed % 2), "width": 1 + 4 * seed, "seed": seed}
         rounds: list[list[tuple[int, int, int]]] = []
         race = finish(rule(0.2, 3).begin(12, len(table), **options), table, rounds)
-        expected = literal_of(play, table, options)
+        expected = play(table, alpha=0.2, seek=3, **options)
         assert (rounds, race.champion, race.stop) == expected
-
-
-def literal_of(play, table, options):
-    return play(table, alpha=0.2, seek=3, **options)
 
 
 @pytest.mark.slow

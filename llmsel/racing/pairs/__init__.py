@@ -73,8 +73,9 @@ from llmsel.racing.pairs.layout import (
     described,
     has_pairs,
     met,
+    used_cells,
 )
-from llmsel.racing.pairs.recorded import standing_of, used_cells
+from llmsel.racing.pairs.recorded import standing_of
 from llmsel.racing.pairs.rule import Borda, Condorcet, PairsRule
 
 __all__ = [

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from llmsel._base.errors import InputError
-from llmsel.pool import Pool
+from llmsel.pool import MISSING, Pool
 from llmsel.racing.pairs.course import PairsRace
 from llmsel.racing.pairs.table import Comparison
 
@@ -49,7 +49,7 @@ def all_pairs(pool: Pool, outcomes: np.ndarray | None = None) -> Pool:
         raise InputError(f"outcomes of shape {np.shape(outcomes)}; {(m, m, n)} are needed.")
     place, other = np.divmod(np.arange(n * (m - 1)), m - 1)
     other += 1
-    unused = np.arange(m) >= other[:, None]  # (rows, M)
+    unused = ~_used(n, m)
     responses = table = None
     if pool.responses is not None:
         its = pool.responses[place, other]
@@ -79,6 +79,29 @@ def all_pairs(pool: Pool, outcomes: np.ndarray | None = None) -> Pool:
         outcomes=table,
         votes=None,
     )
+
+
+def outcomes_of(pool: Pool) -> np.ndarray:
+    """Return the outcomes of a pool of all pairs as `all_pairs` takes them: int8 (M, M, n)."""
+    m = pool.n_models - 1
+    rows = pool.need("outcomes")[:, :m].reshape(-1, m - 1, m)
+    table = np.zeros((m, m, len(rows)), dtype=np.int8)
+    for b in range(1, m):
+        known = rows[:, b - 1, :b].T
+        table[:b, b] = known
+        table[b, :b] = np.where(known == MISSING, MISSING, -known)
+    return table
+
+
+def used_cells(pool: Pool) -> np.ndarray:
+    """Mark the cells of a pool of all pairs that stand for a comparison: bool (n, M + 1)."""
+    m = pool.n_models - 1
+    return np.pad(_used(pool.n_queries // (m - 1), m), ((0, 0), (0, 1)))
+
+
+def _used(n_queries: int, m: int) -> np.ndarray:
+    """Mark the models that come before the opponent of each row: bool (n (M - 1), M)."""
+    return np.tile(np.arange(m) < np.arange(1, m)[:, None], (n_queries, 1))
 
 
 def _names(queries: Sequence[str], opponents: Sequence[str]) -> tuple[str, ...]:

@@ -13,6 +13,19 @@ SWEEPS = 8  # Newton steps of a rating; it only orders models
 Comparison = tuple[int, int, int]  # query, and two models a < b; its outcome is from a's side
 
 
+def most_sums(outcomes: np.ndarray) -> np.ndarray:
+    """Sum r of each model against each other, every missing outcome a win: float64 (M, M), exact.
+
+    The least sums, every missing outcome a loss, are these turned: ``-most.T``.
+
+    Args:
+        outcomes: int8 (M, M, n), of the first model against the second.
+    """
+    most: np.ndarray = np.where(outcomes == MISSING, 1, outcomes).sum(axis=2, dtype=np.int64) / 2
+    np.fill_diagonal(most, 0)
+    return most
+
+
 class PairTable:
     """Outcomes between all pairs of models; r = +1/2, 0, -1/2 for win, draw, loss.
 
